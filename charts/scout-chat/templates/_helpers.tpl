@@ -1,0 +1,55 @@
+{{/*
+Named templates are global in Helm: those that the open-webui subchart calls (through its extraEnvFrom and commonEnvVars) see
+the subchart's values, so they may use .Release and .Values.global alone.
+*/}}
+
+{{/* Labels of the umbrella's own objects. In: the root context and a component, as (list $ "name"). */}}
+{{- define "scout-chat.labels" -}}
+{{- $root := index . 0 -}}
+{{ include "scout-chat.selectorLabels" . }}
+app.kubernetes.io/part-of: scout-chat
+app.kubernetes.io/managed-by: {{ $root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{/* The labels that select a component's pods; never a version among them. In: as above. */}}
+{{- define "scout-chat.selectorLabels" -}}
+app.kubernetes.io/name: {{ index . 1 }}
+app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
+app.kubernetes.io/component: {{ index . 1 }}
+{{- end }}
+
+{{/* The open-webui chart's full name: the release, with -open-webui unless the release's name holds it already. */}}
+{{- define "scout-chat.webuiFullname" -}}
+{{- contains "open-webui" .Release.Name | ternary .Release.Name (printf "%s-open-webui" .Release.Name) -}}
+{{- end }}
+
+{{/* The Secret that this chart creates for what the user does not bring. */}}
+{{- define "scout-chat.webuiSecretName" -}}
+{{ .Release.Name }}-webui-secrets
+{{- end }}
+
+{{/* The Secret with the key that signs sessions. */}}
+{{- define "scout-chat.secretKeySecret" -}}
+{{ .Values.global.chat.secretKey.existingSecret | default (include "scout-chat.webuiSecretName" .) }}
+{{- end }}
+
+{{/* The Secret with the first administrator's password. */}}
+{{- define "scout-chat.adminSecret" -}}
+{{ .Values.global.chat.auth.admin.existingSecret | default (include "scout-chat.webuiSecretName" .) }}
+{{- end }}
+
+{{/* Where the chat finds its models, with /v1. Both routers have the same Service name and port. */}}
+{{- define "scout-chat.llmUrl" -}}
+{{- $llm := .Values.global.llm -}}
+{{- if eq $llm.mode "external" -}}
+{{ trimSuffix "/" $llm.url }}
+{{- else -}}
+http://{{ .Release.Name }}-router-service.{{ .Release.Namespace }}.svc/v1
+{{- end -}}
+{{- end }}
+
+{{/* Name of the ConfigMap that holds the chat's environment. */}}
+{{- define "scout-chat.webuiEnvName" -}}
+{{ .Release.Name }}-webui-env-{{ include "scout-chat.webuiEnv" . | sha256sum | trunc 10 }}
+{{- end }}

@@ -1,0 +1,82 @@
+{{/*
+The environment of Open WebUI, as a YAML map of strings. Out: the same text wherever it is called in a release, for its hash
+names the ConfigMap. Variables of Open WebUI 0.12; what leaves the institution is off, and an administrator's click cannot turn
+it on for good, because the environment is the only source of configuration (ENABLE_PERSISTENT_CONFIG).
+*/}}
+{{- define "scout-chat.webuiEnv" -}}
+{{- $llm := .Values.global.llm -}}
+{{- $chat := .Values.global.chat -}}
+{{- $env := dict
+  "ENV" "prod"
+  "ENABLE_PERSISTENT_CONFIG" "False"
+  "ENABLE_SIGNUP" (ternary "True" "False" $chat.auth.signup)
+  "WEBUI_ADMIN_EMAIL" $chat.auth.admin.email
+  "WEBUI_ADMIN_NAME" $chat.auth.admin.name
+  "BYPASS_MODEL_ACCESS_CONTROL" (ternary "True" "False" (eq $chat.modelAccess "all-users"))
+  "ENABLE_TITLE_GENERATION" (ternary "True" "False" $chat.tasks.title)
+  "ENABLE_TAGS_GENERATION" (ternary "True" "False" $chat.tasks.tags)
+  "ENABLE_FOLLOW_UP_GENERATION" (ternary "True" "False" $chat.tasks.followUps)
+-}}
+{{- with $chat.url }}
+{{- $_ := set $env "WEBUI_URL" (trimSuffix "/" .) }}
+{{- $_ := set $env "CORS_ALLOW_ORIGIN" (trimSuffix "/" .) }}
+{{- end }}
+{{- with $chat.name }}
+{{- $_ := set $env "WEBUI_NAME" . }}
+{{- end }}
+
+{{- /* The model. TASK_MODEL is for local connections; the engine's is TASK_MODEL_EXTERNAL. */ -}}
+{{- $connection := dict "enable" true -}}
+{{- if $llm.affinity.enabled }}
+{{- /* Without a chat the first id is empty. The second keeps the header from being empty, which routers hash to one engine. */ -}}
+{{- $_ := set $connection "headers" (dict $llm.affinity.header "{{CHAT_ID}}/{{USER_ID}}") }}
+{{- end }}
+{{- $_ := merge $env (dict
+  "ENABLE_OPENAI_API" "True"
+  "OPENAI_API_BASE_URLS" (include "scout-chat.llmUrl" .)
+  "OPENAI_API_CONFIGS" (dict "0" $connection | toJson)
+  "DEFAULT_MODELS" $llm.model
+  "TASK_MODEL_EXTERNAL" $llm.model
+  "OLLAMA_BASE_URL" "http://127.0.0.1:9"
+  "DEFAULT_MODEL_METADATA" (dict "capabilities" (dict
+    "vision" $llm.capabilities.vision
+    "builtin_tools" false
+    "web_search" false
+    "image_generation" false
+    "code_interpreter" false) | toJson)
+  "DEFAULT_MODEL_PARAMS" (dict "function_calling" ($llm.capabilities.tools | ternary "native" "legacy") | toJson)
+  "ENABLE_EVALUATION_ARENA_MODELS" "False"
+) }}
+
+{{- /* Nothing leaves. An address in an engine's place is the discard port of the pod itself, never api.openai.com. */ -}}
+{{- $_ := merge $env (dict
+  "OFFLINE_MODE" "True"
+  "SCARF_NO_ANALYTICS" "true"
+  "DO_NOT_TRACK" "true"
+  "ANONYMIZED_TELEMETRY" "false"
+  "RAG_EMBEDDING_ENGINE" "openai"
+  "RAG_OPENAI_API_BASE_URL" "http://127.0.0.1:9"
+  "BYPASS_EMBEDDING_AND_RETRIEVAL" "True"
+  "IMAGES_OPENAI_API_BASE_URL" "http://127.0.0.1:9"
+  "AUDIO_STT_OPENAI_API_BASE_URL" "http://127.0.0.1:9"
+  "AUDIO_TTS_OPENAI_API_BASE_URL" "http://127.0.0.1:9"
+  "ENABLE_COMMUNITY_SHARING" "False"
+  "ENABLE_WEB_SEARCH" "False"
+  "ENABLE_IMAGE_GENERATION" "False"
+  "ENABLE_CODE_EXECUTION" "False"
+  "ENABLE_CODE_INTERPRETER" "False"
+  "ENABLE_DIRECT_CONNECTIONS" "False"
+  "ENABLE_OPENAI_API_PASSTHROUGH" "False"
+  "ENABLE_API_KEYS" "False"
+  "ENABLE_USER_WEBHOOKS" "False"
+  "ENABLE_ADMIN_EXPORT" "False"
+  "ENABLE_ADMIN_CHAT_ACCESS" "False"
+  "ENABLE_GOOGLE_DRIVE_INTEGRATION" "False"
+  "ENABLE_ONEDRIVE_INTEGRATION" "False"
+  "ENABLE_PROFILE_IMAGE_URL_FORWARDING" "False"
+  "ENABLE_PIP_INSTALL_FRONTMATTER_REQUIREMENTS" "False"
+  "ENABLE_VERSION_UPDATE_CHECK" "False"
+) }}
+{{- /* toYaml sorts the keys, so the text is stable. */ -}}
+{{ toYaml $env }}
+{{- end }}

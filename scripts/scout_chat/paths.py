@@ -1,0 +1,21 @@
+"""Where things are: the checkout, and the cache that a machine's checkouts share."""
+
+import os
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent
+ROOT = PACKAGE.parents[1]
+CHART = ROOT / "charts" / "scout-chat"
+PRESETS = ROOT / "values"
+SNAPSHOTS = ROOT / "tests" / "snapshots"
+
+
+def cache(*parts: str) -> Path:
+    """A path in the user cache; its parent folders exist afterwards.
+
+    ``SCOUT_CHAT_CACHE`` moves the cache (default ``~/.cache/scout-chat``).
+    """
+    base = Path(os.environ.get("SCOUT_CHAT_CACHE") or Path.home() / ".cache" / "scout-chat")
+    path = base.joinpath(*parts)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path

@@ -1,0 +1,46 @@
+"""The pinned versions, typed. The file is ``schema/pins.yaml``."""
+
+from functools import cache
+
+import yaml
+from pydantic import BaseModel, ConfigDict
+
+from .paths import ROOT
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ChartPin(_Strict):
+    """A packaged chart: exact version, sha256 of the published archive, Helm repository."""
+
+    version: str
+    sha256: str
+    repository: str
+
+
+class ToolPin(_Strict):
+    """A command-line tool. ``release``, ``checksum`` and ``member`` are templates over name, version and arch."""
+
+    version: str
+    module: str
+    package: str
+    release: str = ""
+    checksum: str = ""
+    member: str = ""
+    ldflags: str = ""
+    tags: list[str] = []
+    accept: list[str] = []
+
+
+class Pins(_Strict):
+    charts: dict[str, ChartPin]
+    kubernetes: list[str]
+    tools: dict[str, ToolPin]
+
+
+@cache
+def pins() -> Pins:
+    """The pins of this checkout."""
+    return Pins.model_validate(yaml.safe_load((ROOT / "schema" / "pins.yaml").read_text()))
