@@ -1,0 +1,189 @@
+"""What a one-node Kubernetes leaves on its Linux host, and how it is taken away again."""
+
+import ctypes
+import ipaddress
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+from ..errors import UserError
+from .processes import start_time, stop
+
+CGROUPS = Path("/sys/fs/cgroup")
+MNT_DETACH = 2
+
+
+def run(*command: str, check: bool = True, stdin: str | None = None) -> str:
+    """The command's output. Raises UserError with its complaint if it fails and ``check``."""
+    result = subprocess.run(command, input=stdin, capture_output=True, text=True)
+    if check and result.returncode:
+        raise UserError(f"{' '.join(command)} failed: {result.stderr.strip() or result.stdout.strip()}")
+    return result.stdout
+
+
+def install_packages(commands: dict[str, str]) -> None:
+    """Debian packages for the commands that are missing. ``commands`` maps a command (or a file) to its package."""
+    missing = sorted({package for command, package in commands.items() if not (shutil.which(command) or os.path.exists(command))})
+    if not missing:
+        return
+    hint = f"Install the packages {', '.join(missing)} (names of Debian and Ubuntu) and run the command again."
+    if not shutil.which("apt-get"):
+        raise UserError(f"{', '.join(missing)}: not installed", hint)
+    env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing]
+    subprocess.run(["apt-get", "update", "-qq"], capture_output=True, env=env)
+    result = subprocess.run(install, capture_output=True, text=True, env=env)
+    if result.returncode:
+        raise UserError(f"apt-get could not install {', '.join(missing)}: {result.stderr.strip()[-500:]}", hint)
+
+
+# Interfaces and addresses.
+
+
+def interface(name: str, alias: str, address: str) -> None:
+    """A bridge without ports that carries ``address`` (with prefix length), marked by ``alias``. Raises UserError if it is another's."""
+    links = {link["ifname"]: link for link in json.loads(run("ip", "-j", "link", "show"))}
+    if name not in links:
+        run("ip", "link", "add", name, "type", "bridge")
+        run("ip", "link", "set", name, "alias", alias)
+    elif links[name].get("ifalias") != alias:
+        raise UserError(f"the interface {name} exists and is not this node's", f"Is it in use? If not: ip link delete {name}")
+    ip = address.partition("/")[0]
+    if ip not in addresses(name):
+        run("ip", "addr", "add", address, "dev", name)
+    run("ip", "link", "set", name, "up")
+    # Nothing may connect to an address that is not really this machine's: it would leave through the default route.
+    if ip not in addresses(name):
+        raise UserError(f"{ip} could not be put on {name}")
+
+
+def addresses(name: str) -> list[str]:
+    links = json.loads(run("ip", "-j", "addr", "show", "dev", name, check=False) or "[]")
+    return [address["local"] for link in links for address in link.get("addr_info", []) if "local" in address]
+
+
+def check_ranges_free(ranges: list[str], own: tuple[str, ...]) -> None:
+    """Raises UserError if a route of another interface overlaps one of the ranges."""
+    for route in json.loads(run("ip", "-j", "route", "show", "table", "all")):
+        target, device = route.get("dst", "default"), route.get("dev", "")
+        if target == "default" or device in own or device == "lo" or ":" in target:
+            continue
+        for wanted in ranges:
+            if ipaddress.ip_network(target, strict=False).overlaps(ipaddress.ip_network(wanted)):
+                raise UserError(
+                    f"the node needs {wanted}, but {device} already has a route to {target}",
+                    f"Take {device} down while the node runs, or use a machine without that network.",
+                )
+
+
+def check_ports_free(ports: list[tuple[str, int]]) -> None:
+    """Raises UserError naming who listens, for the first taken (address, port)."""
+    for address, port in ports:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((address, port))
+            except OSError as error:
+                raise UserError(f"port {port} on {address} is taken{_listener(port)}", "Stop what listens there, and run the command again.") from error
+
+
+def _listener(port: int) -> str:
+    """`` by process NAME (PID)`` from ss, where it is installed."""
+    if not shutil.which("ss"):
+        return ""
+    match = re.search(r'users:\(\("([^"]+)",pid=(\d+)', run("ss", "-Hltnp", f"sport = :{port}", check=False))
+    return f" by {match[1]} (pid {match[2]})" if match else ""
+
+
+# Taking away.
+
+
+def processes_with(text: str) -> list[int]:
+    """Pids of processes whose command line holds ``text``, other than this one's."""
+    pids = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if text in line and int(folder.name) not in (os.getpid(), os.getppid()):
+            pids.append(int(folder.name))
+    return pids
+
+
+def cgroup_folders(name: str) -> list[Path]:
+    """The cgroup ``name`` in every hierarchy (one on cgroup v2), existing or not."""
+    if (CGROUPS / "cgroup.controllers").exists():
+        return [CGROUPS / name]
+    return [folder / name for folder in CGROUPS.iterdir() if (folder / "cgroup.procs").exists() and not folder.is_symlink()]
+
+
+def create_cgroup(name: str) -> None:
+    for folder in cgroup_folders(name):
+        folder.mkdir(exist_ok=True)
+        if folder.parent == CGROUPS:  # cgroup v2: children may use what the root may
+            controllers = (CGROUPS / "cgroup.controllers").read_text().split()
+            for file in (CGROUPS, folder):
+                (file / "cgroup.subtree_control").write_text(" ".join(f"+{controller}" for controller in controllers))
+        for file in ("cpuset.cpus", "cpuset.mems"):  # cgroup v1: empty means that nothing may run
+            if folder.parent.name == "cpuset" and not (folder / file).read_text().strip():
+                (folder / file).write_text((folder.parent / file).read_text())
+
+
+def remove_cgroup(name: str) -> None:
+    """Ends every process in the cgroup and its children, and removes them."""
+    pids = set()
+    for folder in cgroup_folders(name):
+        for file in folder.rglob("cgroup.procs"):
+            pids.update(int(pid) for pid in file.read_text().split())
+    stop([pid for pid in pids if start_time(pid)], grace=2)
+    for folder in cgroup_folders(name):
+        for child, _, _ in os.walk(folder, topdown=False):
+            try:
+                os.rmdir(child)
+            except OSError:
+                pass
+
+
+def mounts_under(folder: Path) -> list[str]:
+    """Mount points under ``folder``, the deepest last-mounted first."""
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    points = [line.split()[4].encode().decode("unicode_escape") for line in lines]
+    return [point for point in reversed(points) if point == str(folder) or point.startswith(f"{folder}/")]
+
+
+def unmount_under(folder: Path) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    for point in mounts_under(folder):
+        # Detached: a process that dies a moment later must not keep the mount.
+        libc.umount2(point.encode(), MNT_DETACH)
+
+
+def remove_interfaces(*names: str) -> None:
+    for name in names:
+        run("ip", "link", "delete", name, check=False)
+
+
+def chains() -> list[str]:
+    """iptables chains that Kubernetes and CNI plugins made, as ``command table chain``."""
+    found = []
+    for command in ("iptables", "ip6tables"):
+        table = ""
+        for line in run(f"{command}-save", check=False).splitlines():
+            if line.startswith("*"):
+                table = line[1:]
+            elif match := re.match(r":((KUBE|CNI)-\S+)", line):
+                found.append(f"{command} {table} {match[1]}")
+    return found
+
+
+def remove_chains() -> None:
+    """Removes those chains and every rule that names them; other rules stay as they are."""
+    for command, table in {tuple(chain.split()[:2]) for chain in chains()}:
+        lines = run(f"{command}-save", "-t", table).splitlines()
+        kept = [line for line in lines if not re.search(r"(^:|\s-j |\s-g |^-A )(KUBE|CNI)-", line)]
+        run(f"{command}-restore", "-T", table, stdin="\n".join(kept) + "\n")

@@ -1,0 +1,66 @@
+"""Why a pod is not ready: its state in a few words, its last lines, and the likely cause of a death."""
+
+import re
+from dataclasses import dataclass
+
+# What a dying engine says last, and what it means. The first match wins.
+CAUSES = [
+    (r"Insufficient space in /dev/shm|No space left on device: '/dev/shm", "the shared memory volume is too small: raise modelSpec[].shmSize (and set vllmConfig.tensorParallelSize)"),
+    (r"No space left on device", "the volume is full: raise modelSpec[].pvcStorage, or free space on the node"),
+    (r"unrecognized arguments: (.*)", "this vLLM release does not know an argument of vllmConfig.extraArgs"),
+    (r"invalid (tool call parser|reasoning parser)|KeyError: .*[Pp]arser", "toolCallParser or --reasoning-parser names a parser that this vLLM release does not have"),
+    (r"Cannot find the config file for (awq|gptq)", "--quantization is set, but the repository is not quantised: remove the argument, or use the quantised repository"),
+    (r"(GiB KV cache is needed|larger than the available KV cache memory|No available memory for the cache blocks)", "the context does not fit beside the weights: lower maxModelLen or maxNumSeqs, or raise gpuMemoryUtilization"),
+    (r"out of memory|OutOfMemoryError", "the accelerator's memory is full: lower gpuMemoryUtilization, maxNumSeqs or maxModelLen, or use a larger GPU"),
+    (r"(401|403) Client Error|GatedRepoError|is not a valid model identifier|RepositoryNotFoundError", "the hub refuses the repository: check modelURL, and modelSpec[].hf_token for a gated model"),
+    (r"(LocalEntryNotFoundError|We couldn't connect|Max retries exceeded|Temporary failure in name resolution|offline mode)", "the weights are not on the volume and the hub cannot be reached from the node"),
+    (r"VLLM_PORT .*tcp://", "a Service called vllm in this namespace sets VLLM_PORT: rename it"),
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container's standing: ``state`` in words; ``died`` if it ended with an error; ``reason`` as Kubernetes gives it."""
+
+    name: str
+    state: str
+    ready: bool
+    died: bool
+    reason: str
+    restarts: int
+
+
+def containers(pod: dict) -> list[Container]:
+    """Of a pod as the API returns it, init containers first."""
+    status = pod.get("status", {})
+    return [_container(entry) for key in ("initContainerStatuses", "containerStatuses") for entry in status.get(key, [])]
+
+
+def _container(entry: dict) -> Container:
+    (kind, detail), *_ = (entry.get("state") or {"waiting": {}}).items()
+    last = (entry.get("lastState") or {}).get("terminated") or (detail if kind == "terminated" else {})
+    reason = detail.get("reason") or ""
+    died = bool(last and last.get("exitCode", 0) != 0)
+    state = {"running": "running", "waiting": reason or "waiting", "terminated": f"ended ({reason})"}[kind]
+    return Container(entry["name"], state, entry.get("ready", False), died, last.get("reason") or reason, entry.get("restartCount", 0))
+
+
+def stuck(pod: dict) -> str:
+    """Why the pod will not start by itself (no such image, no node that fits); empty if it may."""
+    for container in containers(pod):
+        if container.state in ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError", "ErrImageNeverPull"):
+            waiting = next(
+                (entry["state"]["waiting"] for entry in pod["status"]["containerStatuses"] if entry["name"] == container.name and "waiting" in entry["state"]), {}
+            )
+            return f"{container.name}: {container.state}: {waiting.get('message', '')}".strip()
+    for condition in pod.get("status", {}).get("conditions", []):
+        if condition["type"] == "PodScheduled" and condition["status"] == "False" and condition.get("reason") == "Unschedulable":
+            return f"no node takes it: {condition.get('message', '')}"
+    return ""
+
+
+def cause(log: str, reason: str = "") -> str:
+    """The likely cause of a container's death, from its last lines and Kubernetes' reason; empty if unknown."""
+    if reason == "OOMKilled":
+        return "the container used more memory than its limit: raise modelSpec[].limitMemory"
+    return next((meaning for pattern, meaning in CAUSES if re.search(pattern, log)), "")

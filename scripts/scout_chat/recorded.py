@@ -1,0 +1,47 @@
+"""The chart where its subcharts' archives cannot be had: own templates live, subcharts' objects as the snapshots recorded them."""
+
+import shutil
+from pathlib import Path
+
+import yaml
+
+from .errors import UserError
+from .paths import CHART
+from .render import CASES, Case
+from .snapshot import ENV_HASH, recorded
+
+NOTICE = "The chart archives cannot be had here: the subcharts' objects come from the reviewed snapshots (recorded renders)."
+
+
+def chart(case: Case, folder: Path) -> Path:
+    """A copy of the chart in ``folder`` that installs the case without its dependencies.
+
+    The copy has no ``dependencies``; the recorded objects are its templates, with the environment's hash computed live, so a
+    changed chat setting still rolls the pods. Release and namespace are those of the record. Raises UserError for a case that
+    has no record.
+    """
+    if case.name not in CASES or (case.release, case.namespace) != (CASES[case.name].release, CASES[case.name].namespace):
+        raise UserError(
+            f"there is no recorded render of {case.name} as release {case.release} in namespace {case.namespace}",
+            "Supply the chart archives (scout-chat charts says how), or install one of: " + ", ".join(CASES),
+        )
+    target = folder / "scout-chat"
+    shutil.copytree(CHART, target, ignore=shutil.ignore_patterns("*.tgz", "charts", "Chart.lock"))
+    metadata = yaml.safe_load((target / "Chart.yaml").read_text())
+    del metadata["dependencies"]
+    (target / "Chart.yaml").write_text(yaml.safe_dump(metadata))
+    (target / "templates" / "recorded").mkdir()
+    (target / "crds").mkdir(exist_ok=True)
+    for path, content in recorded(case.name).items():
+        if path.name.startswith("CustomResourceDefinition-"):
+            (target / "crds" / path.name).write_text(content)
+        elif path.parts[1] != "scout-chat":
+            (target / "templates" / "recorded" / f"{path.parts[1]}-{path.name}").write_text(_template(content))
+    return target
+
+
+def _template(content: str) -> str:
+    """The object as a template that renders to itself."""
+    escaped = content.replace("{{", '{{ "{{" }}')
+    name = '{{ include "scout-chat.webuiEnvName" . }}'
+    return escaped.replace(f"{CASES['local'].release}-webui-env-{ENV_HASH}", name)

@@ -1,0 +1,72 @@
+"""Reviewed snapshots: every object of every case as one file, so that a change of what is installed shows in a pull request.
+
+A file holds the whole object under ``tests/snapshots/<case>/<chart>/<Kind>-<name>.yaml``. What differs on every render is a token.
+"""
+
+import re
+from pathlib import Path
+
+import yaml
+
+from .paths import SNAPSHOTS
+from .render import CASES, Case, Object, render
+
+# The Secret's values are made at random where Helm cannot ask the cluster.
+RANDOM = "<random>"
+# The chat's environment names its ConfigMap by its hash; the recorded render puts the current one in its place.
+ENV_HASH = "<environment-hash>"
+
+
+def text(item: Object) -> str:
+    """The object as it stands in its file: keys sorted, tokens in place of noise."""
+    body = item.body
+    if item.chart == "scout-chat" and item.kind == "Secret":
+        body = body | {"data": dict.fromkeys(body["data"], RANDOM)}
+    return re.sub(r"(-webui-env-)[0-9a-f]{10}\b", rf"\1{ENV_HASH}", yaml.safe_dump(body, sort_keys=True, width=10**6))
+
+
+def files(case: Case) -> dict[Path, str]:
+    """Path under tests/snapshots to content, of the case as it renders now with the real archives."""
+    rendered = {}
+    for item in render(case):
+        path = Path(case.name, item.chart, f"{item.kind}-{item.name}.yaml".replace(ENV_HASH, "").replace(":", "_"))
+        path = path.with_name(re.sub(r"-webui-env-[0-9a-f]{10}", "-webui-env", path.name))
+        if path in rendered:
+            raise ValueError(f"two objects are called {path}")
+        rendered[path] = text(item)
+    return rendered
+
+
+def recorded(case: str) -> dict[Path, str]:
+    """Path under tests/snapshots to content, as reviewed."""
+    return {file.relative_to(SNAPSHOTS): file.read_text() for file in sorted((SNAPSHOTS / case).rglob("*.yaml"))}
+
+
+def differences(case: Case) -> list[str]:
+    """One line for each file that is missing, stale or different; empty if the snapshots are true."""
+    now, then = files(case), recorded(case.name)
+    lines = [f"missing: {path}" for path in now.keys() - then.keys()]
+    lines += [f"stale: {path}" for path in then.keys() - now.keys()]
+    lines += [f"different: {path}" for path in now.keys() & then.keys() if now[path] != then[path]]
+    return sorted(lines)
+
+
+def update() -> list[str]:
+    """Writes the snapshots anew and returns what changed, a line a file. A folder of no case goes."""
+    changes = []
+    for case in CASES.values():
+        now, then = files(case), recorded(case.name)
+        for path, content in now.items():
+            if then.get(path) != content:
+                (SNAPSHOTS / path).parent.mkdir(parents=True, exist_ok=True)
+                (SNAPSHOTS / path).write_text(content)
+                changes.append(f"{'changed' if path in then else 'new'}: {path}")
+        for path in then.keys() - now.keys():
+            (SNAPSHOTS / path).unlink()
+            changes.append(f"removed: {path}")
+    for folder in SNAPSHOTS.iterdir():
+        if folder.is_dir() and folder.name not in CASES:
+            for path in recorded(folder.name):
+                (SNAPSHOTS / path).unlink()
+                changes.append(f"removed: {path}")
+    return sorted(changes)
