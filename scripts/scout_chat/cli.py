@@ -1,0 +1,166 @@
+"""The command line: parses and prints; what happens is in the modules."""
+
+import os
+import subprocess
+import sys
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from . import charts, chat, cluster, install, recorded, snapshot, tools
+from .errors import UserError
+from .paths import ROOT
+from .pins import pins
+from .progress import Phases, console
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="A private chat on Kubernetes, and the harness that proves its chart.")
+chat_app = typer.Typer(no_args_is_help=True, help="The local chat: everything from a node to the first answer.")
+cluster_app = typer.Typer(no_args_is_help=True, help="A Kubernetes to install on.")
+app.add_typer(chat_app, name="chat")
+app.add_typer(cluster_app, name="cluster")
+
+Provider = Annotated[str | None, typer.Option(help="kind, or one-node; by default kind where a Docker engine answers.")]
+
+
+@chat_app.command("up")
+def chat_up(provider: Provider = None, question: Annotated[str, typer.Option(help="What to ask first.")] = chat.QUESTION) -> None:
+    """Bring up a node, install the chart with the local preset, ask the first question."""
+    chat.up(cluster.provider(provider), question)
+
+
+@chat_app.command("down")
+def chat_down(provider: Provider = None) -> None:
+    """Take the chat and its node away: processes, mounts, interfaces, files."""
+    cluster_down(provider)
+
+
+@chat_app.command("screenshot")
+def chat_screenshot(path: str, question: Annotated[str, typer.Option()] = chat.QUESTION, provider: Provider = None) -> None:
+    """Ask in a real browser (Chromium) and save what it shows as a PNG."""
+    from .browser import screenshot_chat
+
+    account = chat.account(cluster.provider(provider))
+    screenshot_chat(account.url, account.email, account.password, question, path)
+    console.print(f"saved {path}")
+
+
+@cluster_app.command("up")
+def cluster_up(provider: Provider = None) -> None:
+    """Bring the cluster up, or finish what an interruption left."""
+    module, phases = cluster.provider(provider), Phases()
+    for name, step in {**module.PREPARATIONS, "node": module.up}.items():
+        with phases.phase(name) as say:
+            step(say)
+    console.print(f"export KUBECONFIG={module.kubeconfig()}", soft_wrap=True)
+
+
+@cluster_app.command("down")
+def cluster_down(provider: Provider = None) -> None:
+    """Take the cluster away with everything on it."""
+    with Phases().phase("down") as say:
+        cluster.provider(provider).down(say)
+
+
+@cluster_app.command("status")
+def cluster_status(provider: Provider = None) -> None:
+    """What runs. Exit status 1 if nothing does, or a part is missing."""
+    states = cluster.provider(provider).status()
+    for name, state in states.items():
+        print(f"{name:<26} {state}")
+    if not states:
+        print("no cluster is up")
+    raise typer.Exit(0 if states and set(states.values()) == {"running"} else 1)
+
+
+@cluster_app.command("kubeconfig")
+def cluster_kubeconfig(provider: Provider = None) -> None:
+    """Print the path of the kubeconfig."""
+    print(cluster.kubeconfig(provider))
+
+
+@app.command("charts")
+def charts_command() -> None:
+    """Get the two upstream chart archives, verified, to where Helm looks for them."""
+    with Phases().phase("charts") as say:
+        for archive in charts.vendor(say):
+            print(f"{archive.name} {archive.version} from {archive.source}")
+
+
+@app.command("tools")
+def tools_command() -> None:
+    """Show every tool: version, where it comes from, path."""
+    table = Table("tool", "version", "from", "path")
+    for name in pins().tools:
+        found = tools.find(name)
+        table.add_row(name, found.version, found.source or "to be fetched", str(found.path or ""))
+    console.print(table)
+
+
+@app.command("snapshot")
+def snapshot_command(
+    update: Annotated[bool, typer.Option("--update", help="Write the snapshots anew.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Compare; exit status 1 if they differ.")] = False,
+) -> None:
+    """Render every case with the real archives and compare with, or write, tests/snapshots."""
+    if update == check:
+        raise UserError("snapshot needs one of --update and --check")
+    if update and os.environ.get("CI"):
+        raise UserError("CI never writes snapshots", "Run `make snapshots` where you can read the difference, and commit it.")
+    charts.vendor()
+    lines = snapshot.update() if update else [line for case in snapshot.CASES.values() for line in snapshot.differences(case)]
+    print("\n".join(lines) or "snapshots are as rendered")
+    if check and lines:
+        raise UserError(f"{len(lines)} snapshots are not as rendered", "Read the difference: make snapshots && git diff tests/snapshots")
+
+
+@app.command("lint")
+def lint_command() -> None:
+    """`ct lint` where chart-testing is installed, else helm lint for each values file that chart-testing would take."""
+    from .lint import lint
+
+    for line in lint():
+        print(line)
+
+
+@app.command("test")
+def test_command(tier: Annotated[str, typer.Argument(help="static, cluster or all")] = "all") -> None:
+    """Run the test tiers that this machine can; say why another cannot."""
+    if tier not in ("static", "cluster", "all"):
+        raise UserError(f"there is no tier {tier}", "Tiers: static, cluster, all")
+    chat.get_charts()
+    failed = 0
+    if tier != "cluster":
+        failed |= _pytest("tests/static", "-n", "2")
+    if tier != "static":
+        try:
+            cluster.provider()
+        except UserError as error:
+            console.print(f"[yellow]cluster tier not run:[/] {error}")
+        else:
+            failed |= _pytest("tests/cluster", "-v")
+    raise typer.Exit(failed)
+
+
+def _pytest(*arguments: str) -> int:
+    return subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=ROOT).returncode
+
+
+def main() -> None:
+    """Runs the command; a user's mistake is one message and exit status 1, an interruption 130."""
+    try:
+        app(standalone_mode=False)
+    except UserError as error:
+        console.print(f"[red]Error:[/] {_plain(str(error))}", soft_wrap=True)
+        if error.hint:
+            console.print(_plain(error.hint), soft_wrap=True)
+        sys.exit(1)
+    except typer.Exit as done:
+        sys.exit(done.exit_code)
+    except KeyboardInterrupt:
+        console.print("interrupted; run the command again and it goes on from here")
+        sys.exit(130)
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", r"\[")

@@ -13,7 +13,7 @@ PROVIDERS = ("kind", "one-node")
 
 
 def provider(name: str | None = None) -> ModuleType:
-    """The module that brings the cluster up: ``up(say)``, ``down(say)``, ``status()``, ``kubeconfig()``, ``chat_url()``.
+    """The module that brings the cluster up: ``PREPARATIONS``, ``up(say)``, ``down(say)``, ``status()``, ``kubeconfig()``, ``chat_url()``.
 
     Without a name: kind if a Docker engine answers, else one-node. Raises UserError if neither can work here.
     """
@@ -39,9 +39,9 @@ def docker_answers() -> bool:
     return subprocess.run(["docker", "info"], capture_output=True, timeout=20).returncode == 0
 
 
-def kubeconfig() -> Path:
+def kubeconfig(name: str | None = None) -> Path:
     """The kubeconfig of the running cluster. Raises UserError if none is up."""
-    file = provider().kubeconfig()
+    file = provider(name).kubeconfig()
     if not file.exists():
         raise UserError("no cluster is up", "Bring one up: scout-chat cluster up")
     return file

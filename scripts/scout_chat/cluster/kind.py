@@ -29,6 +29,15 @@ def chat_url() -> str:
     return f"http://127.0.0.1:{CHAT_PORT}"
 
 
+def get_tools(say: Say = lambda note: None) -> None:
+    for name in ("kind", "kubectl", "helm"):
+        tool(name, say)
+
+
+# Images and weights are pulled by the cluster itself.
+PREPARATIONS = {"tools": get_tools}
+
+
 def up(say: Say = lambda note: None) -> None:
     """The cluster answers. Raises UserError with kind's own words if it cannot be made."""
     kind = tool("kind", say)

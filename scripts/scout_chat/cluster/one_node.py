@@ -15,7 +15,7 @@ from pathlib import Path
 import yaml
 from filelock import FileLock, Timeout
 
-from .. import images
+from .. import images, weights
 from ..errors import UserError
 from ..paths import ROOT
 from ..progress import Say
@@ -69,14 +69,23 @@ def chat_url() -> str:
     return f"http://{IP}:{CHAT_PORT}"
 
 
+def get_tools(say: Say = lambda note: None) -> dict[str, str]:
+    """The node's programs, name to path; Debian packages for what the machine lacks. Built from source this takes minutes, once."""
+    host.install_packages(COMMANDS)
+    return {name: tool(name, say) for name in [*TOOLS, "helm"]}
+
+
+# What ``up`` needs and a progress display wants apart, in order; each is done once a machine.
+PREPARATIONS = {"tools": get_tools, "images": images.archive, "weights": weights.hub_store}
+
+
 def up(say: Say = lambda note: None) -> None:
     """The node Ready, its images imported, a default StorageClass there. Raises UserError if it cannot be."""
     with _locked():
         _refuse_foreign_node()
-        say("packages and tools")
-        host.install_packages(COMMANDS)
-        binaries = {name: tool(name, say) for name in TOOLS}
+        binaries = get_tools(say)
         archive, store = images.archive(say), images.node_store(say)
+        weights.hub_store(say)
         if shutil.disk_usage(_existing(STATE)).free < DISK_GIB << 30:
             raise UserError(f"the node needs {DISK_GIB} GiB under {STATE}; there is less free")
         _take_over_leftovers()
@@ -426,6 +435,10 @@ def _clean(say: Say) -> None:
         if os.readlink(link).startswith(str(STATE)):
             link.unlink()
     shutil.rmtree(STATE, ignore_errors=True)
+    # Folders that the kubelet and CNI make at fixed places; another's content stays.
+    for folder in ("/var/log/containers", "/var/lib/kubelet/device-plugins", "/var/lib/kubelet", "/var/lib/cni/results", "/var/lib/cni", str(STATE.parent)):
+        if os.path.isdir(folder) and not os.listdir(folder):
+            os.rmdir(folder)
     for entry in RUN.iterdir() if RUN.exists() else []:
         if entry.name != "node.lock":
             shutil.rmtree(entry, ignore_errors=True) if entry.is_dir() else entry.unlink()
