@@ -18,18 +18,17 @@ ENGINE_SECONDS = 1200
 
 
 @dataclass(frozen=True)
-class Result:
-    """The chat as it stands: where, with which account, and the first turn."""
+class Account:
+    """Where the chat is, and who signs in first."""
 
     url: str
     email: str
     password: str
     model: str
-    answer: Answer
 
 
-def up(provider: ModuleType, question: str = QUESTION) -> Result:
-    """The whole way, with a line for each phase. Run again, it takes what is there."""
+def up(provider: ModuleType, question: str = QUESTION) -> Answer:
+    """The whole way, with a line for each phase, and the first answer. Run again, it takes what is there."""
     phases = Phases()
     for name, prepare in provider.PREPARATIONS.items():
         with phases.phase(name) as say:
@@ -44,10 +43,11 @@ def up(provider: ModuleType, question: str = QUESTION) -> Result:
         install.install(case, provider.kubeconfig())
     with phases.phase("engine loading") as say:
         wait_for_pods(kubectl, case, say)
+    first = account(provider)
     with phases.phase("ready") as say:
-        result = first_answer(kubectl, case, provider.chat_url(), question, say)
-    report(result, question, phases)
-    return result
+        answer = ask(first, question, say)
+    report(first, question, answer, phases)
+    return answer
 
 
 def get_charts(say: Say = lambda note: None) -> None:
@@ -77,8 +77,7 @@ def wait_for_pods(kubectl: Kubectl, case: Case, say: Say, seconds: float = ENGIN
             refuse_dead(kubectl, pod)
             waiting += [f"{_short(pod)} {container.state}" for container in diagnose.containers(pod)[-1:] if not container.ready]
             waiting += [f"{_short(pod)} scheduled"] if not diagnose.containers(pod) else []
-        complete = all(deployment["status"].get("readyReplicas", 0) >= deployment["spec"]["replicas"] and deployment["status"].get("observedGeneration") == deployment["metadata"]["generation"] for deployment in kubectl.objects("deployments", f"app.kubernetes.io/instance={case.release}"))
-        if pods and not waiting and complete:
+        if pods and not waiting and all(map(_complete, kubectl.objects("deployments", f"app.kubernetes.io/instance={case.release}"))):
             return
         if time.monotonic() > deadline:
             raise UserError(f"not ready after {seconds:.0f} s: {'; '.join(waiting)}", f"kubectl -n {case.namespace} describe pods")
@@ -101,18 +100,27 @@ def refuse_dead(kubectl: Kubectl, pod: dict) -> None:
             )
 
 
-def first_answer(kubectl: Kubectl, case: Case, url: str, question: str, say: Say) -> Result:
-    """Signs in as the first account, waits for the model in the list, asks."""
-    environment = next(iter(kubectl.objects("configmaps", "app.kubernetes.io/component=webui-environment")))["data"]
+def account(provider: ModuleType) -> Account:
+    """The local chat's first account, read from the cluster."""
+    case = local_case(provider.chat_url())
+    kubectl = Kubectl(provider.kubeconfig(), case.namespace)
+    environments = kubectl.objects("configmaps", "app.kubernetes.io/component=webui-environment")
+    if not environments:
+        raise UserError(f"no chat is installed in namespace {case.namespace}", "Bring one up: make chat")
+    environment = environments[0]["data"]
     secret = kubectl.get("secret", f"{case.release}-webui-secrets")["data"]
-    email, password = environment["WEBUI_ADMIN_EMAIL"], base64.b64decode(secret["admin-password"]).decode()
+    password = base64.b64decode(secret["admin-password"]).decode()
+    return Account(provider.chat_url(), environment["WEBUI_ADMIN_EMAIL"], password, environment["DEFAULT_MODELS"])
+
+
+def ask(account: Account, question: str, say: Say = lambda note: None) -> Answer:
+    """One question of the signed-in account, as a browser asks it."""
+    ui = WebUI(account.url)
     say("signing in")
-    ui = WebUI(url)
-    ui.sign_in(email, password)
-    model = environment["DEFAULT_MODELS"]
-    wait_for_model(ui, model, say)
+    ui.sign_in(account.email, account.password)
+    wait_for_model(ui, account.model, say)
     say("asking")
-    return Result(url, email, password, model, ui.chat(question, model))
+    return ui.chat(question, account.model)
 
 
 def wait_for_model(ui: WebUI, model: str, say: Say = lambda note: None, seconds: float = 120) -> None:
@@ -120,17 +128,27 @@ def wait_for_model(ui: WebUI, model: str, say: Say = lambda note: None, seconds:
     deadline = time.monotonic() + seconds
     while model not in (models := ui.models()):
         if time.monotonic() > deadline:
-            raise UserError(f"the chat lists {models or 'no models'} and not {model}: the router sees no engine", "kubectl -n chat logs -l app.kubernetes.io/component=router")
+            raise UserError(
+                f"the chat lists {models or 'no models'} and not {model}: the router sees no engine",
+                "kubectl -n chat logs -l app.kubernetes.io/component=router",
+            )
         say(f"waiting for {model} in the chat's list")
         time.sleep(1)
 
 
-def report(result: Result, question: str, phases: Phases) -> None:
-    console.print(f"\n  Address   {result.url}   (this machine; from another: ssh -L 8080:{result.url.removeprefix('http://')} HOST)", soft_wrap=True)
-    console.print(f"  Sign in   {result.email}   {result.password}", soft_wrap=True)
-    console.print(f"  Question  {question}")
-    console.print(f"  Answer    {result.answer.text}", markup=False)
+def report(account: Account, question: str, answer: Answer, phases: Phases) -> None:
+    console.print(f"\n  Address   {account.url}   (from another machine: ssh -L 8080:{account.url.removeprefix('http://')} HOST)", soft_wrap=True)
+    console.print(f"  Sign in   {account.email}   {account.password}", soft_wrap=True)
+    console.print(f"  Question  {question}", markup=False)
+    console.print(f"  Answer    {answer.text}", markup=False, soft_wrap=True)
     console.print(f"\n  {phases.total:.0f} s in all. `make chat-down` takes everything away.")
+
+
+def _complete(deployment: dict) -> bool:
+    """Whether the rollout that the specification asks for is over."""
+    status, wanted = deployment.get("status", {}), deployment["spec"]["replicas"]
+    seen = status.get("observedGeneration") == deployment["metadata"]["generation"]
+    return seen and status.get("readyReplicas", 0) == status.get("updatedReplicas", 0) == status.get("replicas", 0) == wanted
 
 
 def _short(pod: dict) -> str:

@@ -8,13 +8,15 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from . import charts, chat, cluster, install, recorded, snapshot, tools
+from . import charts, chat, cluster, snapshot, tools
 from .errors import UserError
 from .paths import ROOT
 from .pins import pins
 from .progress import Phases, console
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="A private chat on Kubernetes, and the harness that proves its chart.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="A private chat on Kubernetes, and the harness that proves its chart."
+)
 chat_app = typer.Typer(no_args_is_help=True, help="The local chat: everything from a node to the first answer.")
 cluster_app = typer.Typer(no_args_is_help=True, help="A Kubernetes to install on.")
 app.add_typer(chat_app, name="chat")

@@ -50,7 +50,8 @@ def stuck(pod: dict) -> str:
     for container in containers(pod):
         if container.state in ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError", "ErrImageNeverPull"):
             waiting = next(
-                (entry["state"]["waiting"] for entry in pod["status"]["containerStatuses"] if entry["name"] == container.name and "waiting" in entry["state"]), {}
+                (entry["state"]["waiting"] for entry in pod["status"]["containerStatuses"] if entry["name"] == container.name and "waiting" in entry["state"]),
+                {},
             )
             return f"{container.name}: {container.state}: {waiting.get('message', '')}".strip()
     for condition in pod.get("status", {}).get("conditions", []):

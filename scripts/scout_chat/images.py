@@ -7,7 +7,6 @@ host, the store, which the node mounts read-only at /opt/scout-chat into every c
 import hashlib
 import io
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -188,7 +187,10 @@ def _pip_install(name: str, target: Path, lock: Path) -> None:
     result = subprocess.run([*command, "--no-deps", "--require-hashes", "-r", str(lock)], capture_output=True, text=True)
     if result.returncode:
         shutil.rmtree(target, ignore_errors=True)
-        raise UserError(f"installing the Python packages of {name} failed: {result.stderr.strip()[-1500:]}", "Is the Python package index reachable? Run the command again: what was downloaded is kept.")
+        raise UserError(
+            f"installing the Python packages of {name} failed: {result.stderr.strip()[-1500:]}",
+            "Is the Python package index reachable? Run the command again: what was downloaded is kept.",
+        )
 
 
 def _name_as_vllm(folder: Path) -> None:

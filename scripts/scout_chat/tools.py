@@ -102,7 +102,9 @@ def _release(name: str, pin: ToolPin, target: Path, say: Say) -> bool:
             with tempfile.NamedTemporaryFile() as download:
                 _download(client, release, Path(download.name), name, say)
                 if (digest := _sha256(Path(download.name))) != expected:
-                    raise UserError(f"{release}: sha256 is {digest}, but {checksum} says {expected}", "Run the command again; if it stays, do not use the file.")
+                    raise UserError(
+                        f"{release}: sha256 is {digest}, but {checksum} says {expected}", "Run the command again; if it stays, do not use the file."
+                    )
                 _extract(Path(download.name), pin.member.format(**values), target)
     except httpx.HTTPError:
         return False
@@ -148,7 +150,10 @@ def _build(name: str, pin: ToolPin, target: Path, say: Say) -> None:
             f"Install {name} {pin.version}, or Go, and run the command again.",
         )
     if shutil.disk_usage(target.parent).free < DISK_GIB << 30:
-        raise UserError(f"building {name} needs up to {DISK_GIB} GiB for Go's caches; {target.parent} has less free", "Free some space, or point SCOUT_CHAT_CACHE and GOMODCACHE elsewhere.")
+        raise UserError(
+            f"building {name} needs up to {DISK_GIB} GiB for Go's caches; {target.parent} has less free",
+            "Free some space, or point SCOUT_CHAT_CACHE and GOMODCACHE elsewhere.",
+        )
     say(f"building {name} {pin.version} from its Go module (minutes, once)")
     command = [go, "build", "-trimpath", "-ldflags", f"-s -w {pin.ldflags.format(version=pin.version)}"]
     command += ["-tags", ",".join(pin.tags), "-o", str(target), pin.package]

@@ -64,5 +64,8 @@ def status() -> dict[str, str]:
 def _run(*command: str) -> str:
     result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode:
-        raise UserError(f"{Path(command[0]).name} {' '.join(command[1:3])} failed: {result.stderr.strip()[-1500:]}", "Is the Docker engine healthy, and is there room for an image of 1 GB?")
+        raise UserError(
+            f"{Path(command[0]).name} {' '.join(command[1:3])} failed: {result.stderr.strip()[-1500:]}",
+            "Is the Docker engine healthy, and is there room for an image of 1 GB?",
+        )
     return result.stdout

@@ -168,7 +168,10 @@ def _refuse_foreign_node() -> None:
         except OSError:
             continue
         if name.startswith(("kubelet", "kube-proxy")) and same_network and int(folder.name) not in ours and str(STATE) not in (folder / "cmdline").read_text():
-            raise UserError(f"this machine is already a Kubernetes node ({name}, pid {folder.name})", "Use its cluster: KUBECONFIG=... helm install ..., or another machine.")
+            raise UserError(
+                f"this machine is already a Kubernetes node ({name}, pid {folder.name})",
+                "Use its cluster: KUBECONFIG=... helm install ..., or another machine.",
+            )
 
 
 def _take_over_leftovers() -> None:
@@ -296,9 +299,7 @@ def _control_plane(processes: Processes, pki: Authority) -> None:
         # Pods trust the API server by this file.
         "--root-ca-file", pki.cert_file,
     )  # fmt: skip
-    processes.start(
-        "kube-scheduler", "kube-scheduler", "--kubeconfig", STATE / "scheduler.kubeconfig", "--bind-address", "127.0.0.1", "--leader-elect=false"
-    )
+    processes.start("kube-scheduler", "kube-scheduler", "--kubeconfig", STATE / "scheduler.kubeconfig", "--bind-address", "127.0.0.1", "--leader-elect=false")
     _write("Corefile", f".:53 {{\n  bind {IP}\n  kubernetes cluster.local in-addr.arpa {{\n    kubeconfig {kubeconfig()}\n  }}\n  cache 5\n}}\n")
     processes.start("coredns", "coredns", "-conf", STATE / "Corefile")
 

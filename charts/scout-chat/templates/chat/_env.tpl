@@ -44,7 +44,7 @@ it on for good, because the environment is the only source of configuration (ENA
     "web_search" false
     "image_generation" false
     "code_interpreter" false) | toJson)
-  "DEFAULT_MODEL_PARAMS" (dict "function_calling" ($llm.capabilities.tools | ternary "native" "legacy") | toJson)
+  "DEFAULT_MODEL_PARAMS" (merge (dict "function_calling" ($llm.capabilities.tools | ternary "native" "legacy")) $llm.parameters | toJson)
   "ENABLE_EVALUATION_ARENA_MODELS" "False"
 ) }}
 
