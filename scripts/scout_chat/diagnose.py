@@ -4,18 +4,24 @@ import re
 from dataclasses import dataclass
 
 # What a dying engine says last, and what it means. The first match wins.
-CAUSES = [
-    (r"Insufficient space in /dev/shm|No space left on device: '/dev/shm", "the shared memory volume is too small: raise modelSpec[].shmSize (and set vllmConfig.tensorParallelSize)"),
-    (r"No space left on device", "the volume is full: raise modelSpec[].pvcStorage, or free space on the node"),
-    (r"unrecognized arguments: (.*)", "this vLLM release does not know an argument of vllmConfig.extraArgs"),
-    (r"invalid (tool call parser|reasoning parser)|KeyError: .*[Pp]arser", "toolCallParser or --reasoning-parser names a parser that this vLLM release does not have"),
-    (r"Cannot find the config file for (awq|gptq)", "--quantization is set, but the repository is not quantised: remove the argument, or use the quantised repository"),
-    (r"(GiB KV cache is needed|larger than the available KV cache memory|No available memory for the cache blocks)", "the context does not fit beside the weights: lower maxModelLen or maxNumSeqs, or raise gpuMemoryUtilization"),
-    (r"out of memory|OutOfMemoryError", "the accelerator's memory is full: lower gpuMemoryUtilization, maxNumSeqs or maxModelLen, or use a larger GPU"),
-    (r"(401|403) Client Error|GatedRepoError|is not a valid model identifier|RepositoryNotFoundError", "the hub refuses the repository: check modelURL, and modelSpec[].hf_token for a gated model"),
-    (r"(LocalEntryNotFoundError|We couldn't connect|Max retries exceeded|Temporary failure in name resolution|offline mode)", "the weights are not on the volume and the hub cannot be reached from the node"),
-    (r"VLLM_PORT .*tcp://", "a Service called vllm in this namespace sets VLLM_PORT: rename it"),
-]  # fmt: skip
+CAUSES = {
+    r"Insufficient space in /dev/shm": "the shared memory volume is too small: raise modelSpec[].shmSize (and set vllmConfig.tensorParallelSize)",
+    r"No space left on device": "the volume is full: raise modelSpec[].pvcStorage, or free space on the node",
+    r"unrecognized arguments": "this vLLM release does not know an argument of vllmConfig.extraArgs",
+    r"KeyError: .*parser|invalid (tool call|reasoning) parser": "toolCallParser or --reasoning-parser names a parser that this vLLM release lacks",
+    r"Cannot find the config file for (awq|gptq)": "--quantization is set, but the repository is not quantised: use the quantised repository, without it",
+    r"GiB KV cache is needed|available KV cache memory|No available memory for the cache blocks": (
+        "the context does not fit beside the weights: lower maxModelLen or maxNumSeqs, or raise gpuMemoryUtilization"
+    ),
+    r"out of memory|OutOfMemoryError": "the accelerator's memory is full: lower gpuMemoryUtilization, maxNumSeqs or maxModelLen, or use a larger GPU",
+    r"(401|403) Client Error|GatedRepoError|RepositoryNotFoundError|is not a valid model identifier": (
+        "the hub refuses the repository: check modelURL, and modelSpec[].hf_token for a gated model"
+    ),
+    r"LocalEntryNotFoundError|We couldn't connect|Max retries exceeded|Temporary failure in name resolution|offline mode": (
+        "the weights are not on the volume, and the hub cannot be reached from the node"
+    ),
+    r"VLLM_PORT .*tcp://": "a Service called vllm in this namespace sets VLLM_PORT: rename it",
+}
 
 
 @dataclass(frozen=True)
@@ -64,4 +70,4 @@ def cause(log: str, reason: str = "") -> str:
     """The likely cause of a container's death, from its last lines and Kubernetes' reason; empty if unknown."""
     if reason == "OOMKilled":
         return "the container used more memory than its limit: raise modelSpec[].limitMemory"
-    return next((meaning for pattern, meaning in CAUSES if re.search(pattern, log)), "")
+    return next((meaning for pattern, meaning in CAUSES.items() if re.search(pattern, log)), "")

@@ -80,14 +80,14 @@ def render(case: Case, chart: Path = CHART) -> list[Object]:
     result = subprocess.run([*command, *case.options()], capture_output=True, text=True, env=os.environ | {"GOGC": "off"})
     if result.returncode:
         raise RenderError(refusal(result.stderr))
-    if "coalesce.go" in result.stderr:
+    if "warning: " in result.stderr:  # Helm 3 says "coalesce.go:237: warning: ", Helm 4 "level=INFO msg=\"warning: "
         raise RenderError(f"Helm dropped a value: {result.stderr.strip()}")
     return parse(result.stdout)
 
 
 def refusal(stderr: str) -> str:
     """What the chart said, out of ``Error: execution error at (file:1:2): message`` and the advice around it."""
-    message = stderr.strip().removeprefix("Error: ").removesuffix("Use --debug flag to render out invalid YAML").strip()
+    message = stderr.rpartition("Error: ")[2].strip().removesuffix("Use --debug flag to render out invalid YAML").strip()
     return re.sub(r"^(INSTALLATION FAILED: |UPGRADE FAILED: )?execution error at \([^)]*\): ", "", message)
 
 

@@ -1,169 +1,277 @@
-"""A small client of Open WebUI that does what a person's browser does: signs in, opens a socket, asks, reads the streamed answer."""
+"""A client of Open WebUI (0.12.4) that does what a person's browser does, and what a script does.
+
+The browser posts a turn and receives the words over socket.io. Open WebUI keeps the conversation: for a turn of a stored
+chat the browser sends the new message and the ids, never the messages before it, and the server adds those by itself.
+"""
 
 import json
-import threading
+import queue
 import time
 import uuid
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
 
+import engineio
 import httpx
 import socketio
 
 from .errors import UserError
 
+Events = queue.Queue[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Chat:
+    """A stored chat and the message that its next turn follows."""
+
+    id: str
+    last: str
+
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back. ``events`` counts the pieces in which the text arrived; times are seconds."""
+    """One turn. ``text`` is what is stored and shown; times are seconds from the moment of asking.
+
+    ``seconds_to_first_text`` leaves out an engine's reasoning; it equals ``seconds`` when nothing was streamed.
+    ``events`` counts the pieces of text that were streamed. ``title`` is empty unless it was asked for.
+    """
 
     text: str
-    chat_id: str
+    chat: Chat
     seconds: float
     seconds_to_first_text: float
     events: int
+    title: str = ""
 
-
-@dataclass
-class Chat:
-    """A conversation: the id that the server gave it, its turns, and the last message's id."""
-
-    id: str = ""
-    messages: list[dict] = field(default_factory=list)
-    last: str | None = None
+    @property
+    def chat_id(self) -> str:
+        return self.chat.id
 
 
 class WebUI:
-    """One person's session. ``url`` is the chat's address without a path."""
+    """Open WebUI at ``base_url``, for one account. ``timeout``: seconds for each request that waits for no engine.
 
-    def __init__(self, url: str, timeout: float = 30) -> None:
-        self.url = url
-        self.http = httpx.Client(base_url=url, timeout=timeout, trust_env=False)
+    Every method raises UserError when the server does not answer, refuses, or reports an engine's error.
+    """
 
-    def sign_in(self, email: str, password: str) -> str:
-        """Signs in and returns the role (``admin``, ``user``, ``pending``). Raises UserError if the account is refused."""
-        response = self._request("POST", "/api/v1/auths/signin", json={"email": email, "password": password})
-        if response.status_code == 400:
-            raise UserError(f"{self.url} does not accept the password of {email}", "Was it changed in the chat? The Secret holds the first one only.")
-        body = self._checked(response)
-        self.http.headers["Authorization"] = f"Bearer {body['token']}"
-        self._token = body["token"]
-        return body["role"]
+    def __init__(self, base_url: str, timeout: float = 60) -> None:
+        self.base_url = base_url.rstrip("/")
+        self.timeout = timeout
+        self.token = ""
+        # A proxy named in the environment never reaches this machine's own ports.
+        host = urlsplit(self.base_url).hostname
+        direct = host in ("127.0.0.1", "localhost")
+        self._http = httpx.Client(base_url=self.base_url, timeout=timeout, trust_env=not direct)
+        # websocket-client heeds the exception only beside a proxy that is named.
+        self._socket_options = {"http_proxy_host": host, "http_no_proxy": [host]} if direct else {}
 
-    def models(self) -> list[str]:
-        """Ids of the models that this person sees."""
-        return [model["id"] for model in self._checked(self._request("GET", "/api/models"))["data"]]
+    def health(self) -> bool:
+        """Whether it answers and calls itself healthy; it may not know its models yet."""
+        try:
+            return self._http.get("/health").is_success
+        except httpx.HTTPError:
+            return False
 
-    def config(self) -> dict:
-        """The public configuration, and the person's own once signed in."""
-        return self._checked(self._request("GET", "/api/config"))
+    def sign_in(self, email: str, password: str) -> "WebUI":
+        """Signs this client in and returns it. Open WebUI allows an account 15 sign-ins in 3 minutes."""
+        answer = self._http_call("POST", "/api/v1/auths/signin", json={"email": email, "password": password}, what=f"to sign in {email}")
+        self.token = answer["token"]
+        self._http.headers["Authorization"] = f"Bearer {self.token}"
+        return self
 
     def add_user(self, name: str, email: str, password: str, role: str = "user") -> None:
-        """An administrator's act."""
-        self._checked(self._request("POST", "/api/v1/auths/add", json={"name": name, "email": email, "password": password, "role": role}))
+        """Makes an account; the signed-in one is an administrator's."""
+        self._http_call("POST", "/api/v1/auths/add", json={"name": name, "email": email, "password": password, "role": role}, what=f"to add {email}")
 
-    def chat(self, question: str, model: str, chat: Chat | None = None, title: bool = False, timeout: float = 300) -> Answer:
-        """One turn of a chat, over the socket as the browser does it. ``chat`` is continued, and filled with the turn.
+    def config(self) -> dict[str, Any]:
+        return self._http_call("GET", "/api/config")
 
-        Raises UserError with the engine's words if it answers with an error, or if the answer is not complete in time.
+    def models(self) -> list[str]:
+        """The ids that this account may choose from, in the order of the list."""
+        return [model["id"] for model in self._http_call("GET", "/api/models")["data"]]
+
+    def chat(
+        self,
+        question: str,
+        model: str,
+        chat: Chat | None = None,
+        on_text: Callable[[str], None] | None = None,
+        *,
+        title: bool = False,
+        timeout: float = 600,
+    ) -> Answer:
+        """Asks as the browser does: a new chat, or the next turn of ``chat``.
+
+        ``on_text`` gets each piece of the answer as it arrives. ``title`` lets the engine name a new chat, as the
+        browser's first turn does, and waits for the name. ``timeout``: seconds for the whole turn.
         """
-        chat = chat if chat is not None else Chat()
-        turn = _Turn()
-        client = socketio.Client()
-        client.on("events", turn.take)
-        start = time.monotonic()
-        client.connect(self.url, socketio_path="/ws/socket.io", auth={"token": self._token}, transports=["websocket"])
+        turn = _turn(question, model, chat, title)
+        with self._socket() as (session_id, events):
+            start = time.monotonic()
+            posted = self._http_call("POST", "/api/chat/completions", json={**turn, "session_id": session_id}, what=f"a question to {model}", timeout=timeout)
+            reading = _Reading(turn["id"], start, on_text)
+            while reading.text is None or (title and not chat and not reading.title):
+                try:
+                    reading.take(events.get(timeout=max(0.0, start + timeout - time.monotonic())))
+                except queue.Empty:
+                    missing = "title" if reading.text is not None else "complete answer"
+                    raise UserError(f"{self.base_url}: no {missing} from {model} within {timeout:.0f} s ({reading.events} pieces of text came)") from None
+        return Answer(reading.text, Chat(posted["chat_id"], turn["id"]), reading.seconds, reading.first or reading.seconds, reading.events, reading.title)
+
+    def complete(self, question: str, model: str, *, timeout: float = 600) -> str:
+        """A script's call, with no chat: the whole answer at once."""
+        body = {"model": model, "stream": False, "messages": [{"role": "user", "content": question}]}
+        answer = self._http_call("POST", "/api/chat/completions", json=body, what=f"a question to {model}", timeout=timeout)
+        if not answer.get("choices"):
+            raise UserError(f"{model} at {self.base_url}: {_reason(answer)}")
+        return answer["choices"][0]["message"]["content"] or ""
+
+    def stream(self, question: str, model: str, *, timeout: float = 600) -> Iterator[str]:
+        """A script's call, with no chat: the pieces of the answer. ``timeout``: seconds between two pieces."""
+        body = {"model": model, "stream": True, "messages": [{"role": "user", "content": question}]}
         try:
-            client.emit("user-join", {"auth": {"token": self._token}})
-            body = self._turn_body(question, model, chat, client.get_sid(), title)
-            accepted = self._checked(self._request("POST", "/api/chat/completions", json=body))
-            if not turn.done.wait(timeout):
-                raise UserError(f"the answer was not complete after {timeout:.0f} s: {turn.text[:200]!r}")
+            with self._http.stream("POST", "/api/chat/completions", json=body, timeout=timeout) as response:
+                if response.is_error:
+                    response.read()
+                    raise self._refused(response, f"a question to {model}")
+                for line in response.iter_lines():
+                    if line.startswith("data: {"):
+                        yield from _piece(json.loads(line.removeprefix("data: ")), model)
+        except httpx.HTTPError as error:
+            raise self._silent(error) from error
+
+    def _http_call(self, method: str, path: str, *, what: str = "", **options: Any) -> Any:
+        """The decoded JSON of an answer. ``what`` completes "refused ..." in the message of a refusal."""
+        try:
+            response = self._http.request(method, path, **options)
+        except httpx.HTTPError as error:
+            raise self._silent(error) from error
+        if response.is_error:
+            raise self._refused(response, what or path)
+        try:
+            return response.json()
+        except ValueError as error:
+            raise UserError(f"{self.base_url}{path} is not Open WebUI: it answered no JSON", "Is the address that of the chat?") from error
+
+    def _silent(self, error: Exception) -> UserError:
+        return UserError(f"{self.base_url} does not answer: {error or type(error).__name__}", "Is the chat running, and is this its address?")
+
+    def _refused(self, response: httpx.Response, what: str) -> UserError:
+        try:
+            reason = _reason(response.json())
+        except ValueError:
+            reason = response.text[:300] or response.reason_phrase
+        return UserError(f"{self.base_url} refused {what}: {reason} (HTTP {response.status_code})")
+
+    @contextmanager
+    def _socket(self) -> Iterator[tuple[str, Events]]:
+        """A connection as the browser's page holds it: its session id, and the queue that its events arrive in."""
+        events: Events = queue.Queue()
+        client = _Socket(reconnection=False, handle_sigint=False, request_timeout=self.timeout, websocket_extra_options=self._socket_options)
+        client.on("events", events.put)
+        client.on("disconnect", lambda reason: events.put({"closed": str(reason)}))
+        try:
+            client.connect(self.base_url, auth={"token": self.token}, transports=["websocket"], socketio_path="/ws/socket.io", wait_timeout=self.timeout)
+            # Answered once the account is in the room that the events go to; without it the first words can be lost.
+            if not client.call("user-join", {"auth": {"token": self.token}}, timeout=self.timeout):
+                raise UserError(f"{self.base_url} refused the chat's connection: nobody is signed in")
+            yield client.get_sid(), events
+        except socketio.exceptions.SocketIOError as error:
+            raise UserError(f"{self.base_url} refused the chat's connection: {error or 'no answer'}", "Does a proxy before it pass WebSocket on?") from error
         finally:
             client.disconnect()
-        if turn.error:
-            raise UserError(f"the engine answered with an error: {turn.error}")
-        chat.id = chat.id or accepted["chat_id"]
-        chat.messages += [{"role": "user", "content": question}, {"role": "assistant", "content": turn.text}]
-        chat.last = body["id"]
-        return Answer(turn.text, chat.id, turn.end - start, turn.first - start, turn.events)
-
-    def complete(self, question: str, model: str, timeout: float = 300) -> str:
-        """A call without a chat, as a program makes it."""
-        return "".join(self.stream(question, model, timeout))
-
-    def stream(self, question: str, model: str, timeout: float = 300) -> Iterator[str]:
-        """The pieces of an answer outside any chat, as server-sent events bring them."""
-        body = {"model": model, "messages": [{"role": "user", "content": question}], "stream": True}
-        with self.http.stream("POST", "/api/chat/completions", json=body, timeout=timeout) as response:
-            if response.status_code != 200:
-                response.read()
-                self._checked(response)
-            for line in response.iter_lines():
-                if line.startswith("data: {"):
-                    event = json.loads(line[6:])
-                    if event.get("error"):
-                        raise UserError(f"the engine answered with an error: {event['error']}")
-                    yield from (choice["delta"].get("content") or "" for choice in event.get("choices", []) if "delta" in choice)
-
-    def _turn_body(self, question: str, model: str, chat: Chat, session: str, title: bool) -> dict:
-        user, answer = str(uuid.uuid4()), str(uuid.uuid4())
-        message = {
-            "id": user, "parentId": chat.last, "childrenIds": [], "role": "user", "content": question,
-            "timestamp": int(time.time()), "models": [model],
-        }  # fmt: skip
-        body = {
-            "model": model,
-            "stream": True,
-            "messages": [*chat.messages, {"role": "user", "content": question}],
-            "session_id": session,
-            "parent_id": chat.last,
-            "user_message": message,
-            "id": answer,
-            "message_ids": [{"model_id": model, "message_id": answer}],
-            "background_tasks": {"title_generation": title},
-            "features": {},
-            "params": {},
-        }
-        return body | ({"chat_id": chat.id} if chat.id else {})
-
-    def _request(self, method: str, path: str, **options: object) -> httpx.Response:
-        try:
-            return self.http.request(method, path, **options)
-        except httpx.HTTPError as error:
-            raise UserError(f"{self.url}{path}: {error or type(error).__name__}", "Is the chat's pod ready?") from error
-
-    def _checked(self, response: httpx.Response) -> dict:
-        if response.status_code != 200:
-            raise UserError(f"{response.request.method} {response.request.url} answered {response.status_code}: {response.text[:300]}")
-        return response.json()
 
 
-class _Turn:
-    """Collects the events of one answer."""
+class _InOrder(engineio.Client):
+    """Handles messages in the order of their arrival. The original starts a thread for each, and on a busy machine words change places."""
 
-    def __init__(self) -> None:
-        self.text, self.error, self.events = "", "", 0
-        self.first = self.end = 0.0
-        self.done = threading.Event()
+    def start_background_task(self, target: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        if target is self.handlers.get("message"):
+            return target(*args, **kwargs)
+        return super().start_background_task(target, *args, **kwargs)
 
-    def take(self, event: dict, *_: object) -> bool:
-        kind, data = event.get("data", {}).get("type"), event.get("data", {}).get("data") or {}
-        if kind == "response:completion" and data.get("type") == "response.output_text.delta":
-            self.first = self.first or time.monotonic()
+
+class _Socket(socketio.Client):
+    def _engineio_client_class(self) -> type[engineio.Client]:
+        return _InOrder
+
+
+class _Reading:
+    """Reads the events of one answer. ``text`` is None until the answer is complete; times are seconds since ``start``."""
+
+    def __init__(self, message_id: str, start: float, on_text: Callable[[str], None] | None) -> None:
+        self.message_id, self.start, self.on_text = message_id, start, on_text
+        self.text: str | None = None
+        self.title = ""
+        self.events = 0
+        self.first = self.seconds = 0.0
+
+    def take(self, event: dict[str, Any]) -> None:
+        """One event; those of the account's other chats pass by. Raises UserError at an error of the engine."""
+        if "closed" in event:
+            raise UserError(f"the chat's connection closed before the answer was complete: {event['closed']}")
+        if event.get("message_id") != self.message_id:
+            return
+        kind, data = event["data"]["type"], event["data"].get("data")
+        if kind == "chat:title":
+            self.title = data
+        elif kind == "chat:tasks:cancel":
+            raise UserError("the answer was cancelled")
+        elif kind in ("response:completion", "chat:completion", "chat:message:error"):
+            self._completion(data)
+        elif kind == "chat:active" and not data["active"] and self.text is None:
+            raise UserError("the turn ended without an answer")
+
+    def _completion(self, data: dict[str, Any]) -> None:
+        if data.get("error"):
+            raise UserError(f"the engine reported: {_reason(data['error'])}")
+        if data.get("type") == "response.output_text.delta":
+            self.first = self.first or time.monotonic() - self.start
             self.events += 1
-            self.text += data["delta"]
-        elif kind in ("chat:completion", "chat:message:error"):
-            if data.get("error") or kind == "chat:message:error":
-                self._fail(data.get("error") or data)
-            elif data.get("done"):
-                self._end()
-        return True
+            if self.on_text:
+                self.on_text(data["delta"])
+        if data.get("done"):
+            self.seconds = time.monotonic() - self.start
+            self.text = _output_text(data.get("output") or [])
 
-    def _fail(self, error: object) -> None:
-        self.error = json.dumps(error) if not isinstance(error, str) else error
-        self._end()
 
-    def _end(self) -> None:
-        self.end = time.monotonic()
-        self.done.set()
+def _turn(question: str, model: str, chat: Chat | None, title: bool) -> dict[str, Any]:
+    """The body that the browser posts for a turn, without its session id."""
+    parent, answer = chat.last if chat else None, str(uuid.uuid4())
+    message = {"id": str(uuid.uuid4()), "parentId": parent, "childrenIds": [], "role": "user", "content": question, "timestamp": int(time.time())}
+    return {
+        "stream": True,
+        "model": model,
+        "params": {},
+        "features": {},
+        "chat_id": chat.id if chat else None,
+        "parent_id": parent,
+        "user_message": {**message, "models": [model]},
+        "id": answer,
+        "message_ids": [{"model_id": model, "message_id": answer}],
+        "background_tasks": {"title_generation": True} if title and not chat else {},
+    }
+
+
+def _output_text(output: list[dict[str, Any]]) -> str:
+    """The visible text of a finished answer: its messages, without reasoning and tool calls."""
+    return "".join(part.get("text", "") for item in output if item.get("type") == "message" for part in item.get("content", []))
+
+
+def _piece(chunk: dict[str, Any], model: str) -> Iterator[str]:
+    """The text in one chunk of a stream, if any."""
+    if chunk.get("error"):
+        raise UserError(f"{model} reported: {_reason(chunk['error'])}")
+    for choice in chunk.get("choices", []):
+        if text := choice.get("delta", {}).get("content"):
+            yield text
+
+
+def _reason(error: Any) -> str:
+    """The sentence in an error, however deep Open WebUI and the engine wrapped it."""
+    while isinstance(error, dict):
+        error = next((error[key] for key in ("error", "detail", "content", "message") if error.get(key)), json.dumps(error))
+    return str(error)

