@@ -69,15 +69,16 @@ def wait_for_pods(kubectl: Kubectl, case: Case, say: Say, seconds: float = ENGIN
 
     Raises UserError as soon as a container dies or cannot start, with its last lines and the likely cause.
     """
-    deadline = time.monotonic() + seconds
+    selector, deadline = f"app.kubernetes.io/instance={case.release}", time.monotonic() + seconds
     while True:
-        pods = [pod for pod in kubectl.objects("pods", f"app.kubernetes.io/instance={case.release}") if not pod["metadata"].get("deletionTimestamp")]
+        # A Deployment's pods; the pod of a helm test is nobody's and ends.
+        pods = [pod for pod in kubectl.objects("pods", selector) if pod["metadata"].get("ownerReferences") and not pod["metadata"].get("deletionTimestamp")]
         waiting = []
         for pod in pods:
             refuse_dead(kubectl, pod)
             waiting += [f"{_short(pod)} {container.state}" for container in diagnose.containers(pod)[-1:] if not container.ready]
             waiting += [f"{_short(pod)} scheduled"] if not diagnose.containers(pod) else []
-        if pods and not waiting and all(map(_complete, kubectl.objects("deployments", f"app.kubernetes.io/instance={case.release}"))):
+        if pods and not waiting and all(map(_complete, kubectl.objects("deployments", selector))):
             return
         if time.monotonic() > deadline:
             raise UserError(f"not ready after {seconds:.0f} s: {'; '.join(waiting)}", f"kubectl -n {case.namespace} describe pods")

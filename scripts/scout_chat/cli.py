@@ -140,7 +140,7 @@ def test_command(tier: Annotated[str, typer.Argument(help="static, cluster or al
         except UserError as error:
             console.print(f"[yellow]cluster tier not run:[/] {error}")
         else:
-            failed |= _pytest("tests/cluster", "-v")
+            failed |= _pytest("tests/cluster", "-v", "-p", "pytest_helm_charts.plugin")
     raise typer.Exit(failed)
 
 

@@ -241,7 +241,8 @@ class _Reading:
 def _turn(question: str, model: str, chat: Chat | None, title: bool) -> dict[str, Any]:
     """The body that the browser posts for a turn, without its session id."""
     parent, answer = chat.last if chat else None, str(uuid.uuid4())
-    message = {"id": str(uuid.uuid4()), "parentId": parent, "childrenIds": [], "role": "user", "content": question, "timestamp": int(time.time())}
+    words = {"role": "user", "content": question, "models": [model]}
+    message = {**words, "id": str(uuid.uuid4()), "parentId": parent, "childrenIds": [], "timestamp": int(time.time())}
     return {
         "stream": True,
         "model": model,
@@ -249,7 +250,7 @@ def _turn(question: str, model: str, chat: Chat | None, title: bool) -> dict[str
         "features": {},
         "chat_id": chat.id if chat else None,
         "parent_id": parent,
-        "user_message": {**message, "models": [model]},
+        "user_message": message,
         "id": answer,
         "message_ids": [{"model_id": model, "message_id": answer}],
         "background_tasks": {"title_generation": True} if title and not chat else {},

@@ -1,0 +1,57 @@
+"""A real node for the whole session, and one release on it at a time.
+
+Files run in alphabetical order and their tests in theirs: they follow a release through its life, so a failed install stops what
+builds on it. The node is brought down by the last test, or left with ``SCOUT_CHAT_KEEP_NODE=1`` to look at.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from types import ModuleType
+
+import kubernetes
+import pytest
+from scout_chat import chat, cluster, install
+from scout_chat.kubectl import Kubectl
+from scout_chat.render import Case
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        item.add_marker("cluster")
+
+
+@pytest.fixture(scope="session")
+def provider() -> Iterator[ModuleType]:
+    module = cluster.provider()
+    for prepare in module.PREPARATIONS.values():
+        prepare(print)
+    module.up()
+    # pytest-helm-charts takes the cluster from here.
+    os.environ["KUBECONFIG"] = str(module.kubeconfig())
+    yield module
+    if not os.environ.get("SCOUT_CHAT_KEEP_NODE"):
+        module.down()
+
+
+@pytest.fixture(scope="session")
+def api(provider: ModuleType) -> kubernetes.client.CoreV1Api:
+    kubernetes.config.load_kube_config(str(provider.kubeconfig()))
+    return kubernetes.client.CoreV1Api()
+
+
+@pytest.fixture(scope="session")
+def local(provider: ModuleType) -> Case:
+    """The local preset on a port of the node."""
+    return chat.local_case(provider.chat_url())
+
+
+def deploy(case: Case, provider: ModuleType) -> str:
+    """Installs or upgrades and waits as ``make chat`` does. Returns Helm's output."""
+    output = install.install(case, provider.kubeconfig())
+    chat.wait_for_pods(Kubectl(provider.kubeconfig(), case.namespace), case, print)
+    return output
+
+
+def with_sets(case: Case, *sets: str) -> Case:
+    return replace(case, sets=(*case.sets, *sets))

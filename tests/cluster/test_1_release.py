@@ -1,0 +1,106 @@
+"""Proves, on real pods: Helm 4 installs the local preset; people sign in and chat; a setting changes; what is removed and what is kept.
+
+Does not prove: anything about a GPU, or about the original weights (here they are converted from a 4-bit file).
+"""
+
+from types import ModuleType
+
+import kubernetes
+import pytest
+from pytest_helm_charts.clusters import Cluster
+from pytest_helm_charts.k8s.deployment import wait_for_deployments_to_run
+from scout_chat import chat, install
+from scout_chat.render import Case
+from scout_chat.webui import WebUI
+
+from .conftest import deploy, with_sets
+
+USER = ("reader@example.org", "a-readers-password")
+
+
+@pytest.fixture(scope="module")
+def notes(local: Case, provider: ModuleType) -> str:
+    """The release, installed and ready; Helm's output."""
+    return deploy(local, provider)
+
+
+@pytest.fixture(scope="module")
+def account(notes: str, provider: ModuleType) -> chat.Account:
+    return chat.account(provider)
+
+
+@pytest.fixture(scope="module")
+def administrator(account: chat.Account) -> WebUI:
+    ui = WebUI(account.url)
+    ui.sign_in(account.email, account.password)
+    return ui
+
+
+def test_every_deployment_runs(notes: str, local: Case, kube_cluster: Cluster) -> None:
+    names = [f"{local.release}-{name}" for name in ("open-webui", "vllm-router", "smollm2-135m-deployment-vllm")]
+    wait_for_deployments_to_run(kube_cluster.kube_client, names, local.namespace, timeout_sec=60)
+
+
+def test_the_notes_name_the_next_steps_and_no_secret(notes: str, account: chat.Account) -> None:
+    for step in ("get pods", f"helm test {'chat'}", account.url):
+        assert step in notes
+    assert account.password not in notes
+
+
+def test_the_administrator_gets_the_right_answer(account: chat.Account) -> None:
+    """As ``make chat`` asks it: signed in, over the socket, streamed."""
+    answer = chat.ask(account, chat.QUESTION)
+    assert "Paris" in answer.text
+    assert answer.events > 1
+
+
+def test_an_ordinary_user_sees_the_model_and_chats(account: chat.Account, administrator: WebUI) -> None:
+    administrator.add_user("Reader", *USER)
+    reader = WebUI(account.url)
+    reader.sign_in(*USER)
+    assert reader.models() == [account.model]
+    first = reader.chat("What is the capital of Italy?", account.model)
+    second = reader.chat("And of France?", account.model, first.chat)
+    assert "Rome" in first.text
+    assert second.chat_id == first.chat_id and "Paris" in second.text
+
+
+def test_a_program_gets_a_streamed_answer(account: chat.Account, administrator: WebUI) -> None:
+    pieces = list(administrator.stream(chat.QUESTION, account.model))
+    assert len(pieces) > 1 and "Paris" in "".join(pieces)
+
+
+def test_helm_test_asks_through_the_whole_path(notes: str, local: Case, provider: ModuleType) -> None:
+    log = install.test(local, provider.kubeconfig())
+    assert "PASSED" in log and "Paris" in log
+
+
+def test_a_changed_setting_takes_effect_and_keeps_accounts_and_sessions(
+    account: chat.Account, administrator: WebUI, local: Case, provider: ModuleType, api: kubernetes.client.CoreV1Api
+) -> None:
+    """New pods run; the created Secret is the same, so who is signed in stays signed in."""
+    before = api.read_namespaced_secret("chat-webui-secrets", local.namespace).data
+    pods = {pod.metadata.name for pod in webui_pods(api, local)}
+    deploy(with_sets(local, "global.chat.name=Ward 3"), provider)
+    assert administrator.config()["name"] == "Ward 3 (Open WebUI)"
+    assert not pods & {pod.metadata.name for pod in webui_pods(api, local)}
+    assert api.read_namespaced_secret("chat-webui-secrets", local.namespace).data == before
+    assert administrator.models() == [account.model]
+    assert chat.account(provider) == account
+
+
+def webui_pods(api: kubernetes.client.CoreV1Api, case: Case) -> list:
+    return api.list_namespaced_pod(case.namespace, label_selector="app.kubernetes.io/component=open-webui").items
+
+
+def test_uninstall_keeps_the_weights_and_nothing_else(notes: str, local: Case, provider: ModuleType, api: kubernetes.client.CoreV1Api) -> None:
+    install.uninstall(local, provider.kubeconfig())
+    kept = [claim.metadata.name for claim in api.list_namespaced_persistent_volume_claim(local.namespace).items]
+    assert kept == ["chat-smollm2-135m-storage-claim"]
+    left = [item.metadata.name for listing in (api.list_namespaced_service, api.list_namespaced_secret) for item in listing(local.namespace).items]
+    # A test's ConfigMap and pod are hooks, which Helm does not uninstall.
+    configs = [item.metadata.name for item in api.list_namespaced_config_map(local.namespace).items]
+    assert left == [] and set(configs) <= {"kube-root-ca.crt", "chat-test-chat"}
+    deployments = kubernetes.client.AppsV1Api().list_namespaced_deployment(local.namespace).items
+    roles = kubernetes.client.RbacAuthorizationV1Api().list_namespaced_role(local.namespace).items
+    assert not deployments and not roles
