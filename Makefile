@@ -3,10 +3,12 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PRESET ?= local
+# kind or one-node; empty: kind where a Docker engine answers
+PROVIDER ?=
+WITH := $(if $(PROVIDER),--provider $(PROVIDER))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup chat chat-down test lint format snapshots clean
+.PHONY: help setup chat chat-down test lint format snapshots
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -22,10 +24,10 @@ $(VENV)/.ready: pyproject.toml requirements.lock
 	@touch $@
 
 chat: setup ## A real chat on a real Kubernetes node: everything from nothing to the first answer
-	$(BIN)/scout-chat chat up
+	$(BIN)/scout-chat chat up $(WITH)
 
 chat-down: setup ## Take the chat and its node away
-	$(BIN)/scout-chat chat down
+	$(BIN)/scout-chat chat down $(WITH)
 
 test: setup ## Everything that can be proven on this machine
 	$(BIN)/scout-chat test

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -38,12 +39,17 @@ def chat_down(provider: Provider = None) -> None:
 
 
 @chat_app.command("screenshot")
-def chat_screenshot(path: str, question: Annotated[str, typer.Option()] = chat.QUESTION, provider: Provider = None) -> None:
+def chat_screenshot(
+    path: Path,
+    question: Annotated[str, typer.Option(help="What to ask.")] = chat.QUESTION,
+    expect: Annotated[str | None, typer.Option(help="What the answer must hold.")] = None,
+    provider: Provider = None,
+) -> None:
     """Ask in a real browser (Chromium) and save what it shows as a PNG."""
     from .browser import screenshot_chat
 
     account = chat.account(cluster.provider(provider))
-    screenshot_chat(account.url, account.email, account.password, question, path)
+    print(screenshot_chat(account.url, account.email, account.password, question, path, expect))
     console.print(f"saved {path}")
 
 
