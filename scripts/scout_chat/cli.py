@@ -136,6 +136,9 @@ def test_command(tier: Annotated[str, typer.Argument(help="static, cluster or al
     """Run the test tiers that this machine can; say why another cannot."""
     if tier not in ("static", "cluster", "all"):
         raise UserError(f"there is no tier {tier}", "Tiers: static, cluster, all")
+    with Phases().phase("tools") as say:
+        for name in ("helm", "helm3"):
+            tools.tool(name, say)
     chat.get_charts()
     failed = 0
     if tier != "cluster":

@@ -15,7 +15,7 @@ from scout_chat.render import CASES, Case, render
 # Reads argument lists from standard input and parses each as `vllm serve` does.
 PARSE = """
 import json, sys
-from vllm.entrypoints.openai.cli_args import make_arg_parser, validate_parsed_serve_args
+from vllm.entrypoints.launchers.cli_args import make_arg_parser, validate_parsed_serve_args
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 parser = make_arg_parser(FlexibleArgumentParser(prog="vllm serve"))
 for name, arguments in json.loads(sys.argv[1]).items():

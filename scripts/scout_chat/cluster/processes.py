@@ -85,9 +85,11 @@ def start_time(pid: int) -> str:
     try:
         # The second field is the name in parentheses and may hold anything; count from behind it.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        # A dead first thread is a corpse only when the others are gone too: until then they hold its ports.
+        threads = len(os.listdir(f"/proc/{pid}/task"))
     except (FileNotFoundError, ProcessLookupError):
         return ""
-    return "" if fields[0] == "Z" else fields[19]
+    return "" if fields[0] == "Z" and threads <= 1 else fields[19]
 
 
 def stop(pids: list[int], grace: float = 5) -> None:
