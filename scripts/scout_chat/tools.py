@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import tarfile
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,18 +95,19 @@ def _release(name: str, pin: ToolPin, target: Path, say: Say) -> bool:
     release = pin.release.format(**values)
     checksum = pin.checksum.format(release=release, **values)
     say(f"looking for the release of {name} {pin.version}")
+    download = cache("bin", f".{name}-{pin.version}.download")
     try:
         with httpx.Client(follow_redirects=True, timeout=httpx.Timeout(60, connect=CONNECT_SECONDS)) as client:
             expected = _published(client.get(checksum).raise_for_status().text, release.rsplit("/", 1)[1])
-            with tempfile.NamedTemporaryFile() as download:
-                _download(client, release, Path(download.name), name, say)
-                if (digest := _sha256(Path(download.name))) != expected:
-                    raise UserError(
-                        f"{release}: sha256 is {digest}, but {checksum} says {expected}", "Run the command again; if it stays, do not use the file."
-                    )
-                _extract(Path(download.name), pin.member.format(**values), target)
+            _download(client, release, download, name, say)
     except httpx.HTTPError:
         return False
+    digest = _sha256(download)
+    if digest == expected:
+        _extract(download, pin.member.format(**values), target)
+    download.unlink()
+    if digest != expected:
+        raise UserError(f"{release}: sha256 is {digest}, but {checksum} says {expected}", "Run the command again; if it stays, do not use the file.")
     return True
 
 
@@ -121,12 +121,24 @@ def _published(checksums: str, file: str) -> str:
 
 
 def _download(client: httpx.Client, url: str, target: Path, name: str, say: Say) -> None:
-    with client.stream("GET", url) as response, target.open("wb") as file:
+    """Into ``target``, going on where an interruption left it if the server can."""
+    done = target.stat().st_size if target.exists() else 0
+    with client.stream("GET", url, headers={"Range": f"bytes={done}-"} if done else {}) as response:
+        if response.status_code == 416:  # nothing after what is there
+            return
         response.raise_for_status()
-        size = int(response.headers.get("content-length", 0))
-        for chunk in response.iter_bytes(1 << 20):
-            file.write(chunk)
-            say(f"{name}: {file.tell() >> 20} of {size >> 20 or '?'} MiB")
+        resumed = response.status_code == 206
+        size = int(response.headers.get("content-length", 0)) + (done if resumed else 0)
+        with target.open("ab" if resumed else "wb") as file:
+            for chunk in response.iter_bytes(1 << 20):
+                file.write(chunk)
+                say(_bar(name, file.tell(), size))
+
+
+def _bar(name: str, done: int, size: int) -> str:
+    """``helm ━━━━━━━━━━          50 % of 18 MiB``, in steps of five."""
+    step = done * 20 // size if size else 0
+    return f"{name} {'━' * step:<20} {step * 5} % of {size >> 20} MiB"
 
 
 def _sha256(path: Path) -> str:

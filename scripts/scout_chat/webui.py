@@ -4,6 +4,7 @@ The browser posts a turn and receives the words over socket.io. Open WebUI keeps
 chat the browser sends the new message and the ids, never the messages before it, and the server adds those by itself.
 """
 
+import ipaddress
 import json
 import queue
 import time
@@ -183,6 +184,13 @@ class WebUI:
             raise UserError(f"{self.base_url} refused the chat's connection: {error or 'no answer'}", "Does a proxy before it pass WebSocket on?") from error
         finally:
             client.disconnect()
+
+
+def _is_private(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return host == "localhost"
 
 
 class _InOrder(engineio.Client):

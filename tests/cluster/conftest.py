@@ -24,13 +24,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def provider() -> Iterator[ModuleType]:
     module = cluster.provider()
+    keep = os.environ.get("SCOUT_CHAT_KEEP_NODE")
+    if not keep:
+        if "running" in module.status().values():
+            pytest.exit("the cluster tests need the node to themselves: make chat-down", returncode=1)
+        # What a killed run left is another release's.
+        module.down()
     for prepare in module.PREPARATIONS.values():
         prepare(print)
     module.up()
     # pytest-helm-charts takes the cluster from here.
     os.environ["KUBECONFIG"] = str(module.kubeconfig())
     yield module
-    if not os.environ.get("SCOUT_CHAT_KEEP_NODE"):
+    if not keep:
         module.down()
 
 

@@ -6,6 +6,7 @@ import http.server
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from scout_chat import tools
@@ -15,13 +16,37 @@ from scout_chat.pins import ToolPin
 BINARY = b"#!/bin/sh\necho demo v1.2.3\n"
 
 
+class Releases(http.server.SimpleHTTPRequestHandler):
+    """Files as they are, and parts of them; notes the ranges asked for."""
+
+    ranges: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        if wanted := self.headers.get("Range"):
+            self.ranges.append(wanted)
+            rest = Path(self.translate_path(self.path)).read_bytes()[int(wanted[6:-1]) :]
+            self.send_response(206)
+            self.send_header("Content-Length", str(len(rest)))
+            self.end_headers()
+            self.wfile.write(rest)
+        else:
+            super().do_GET()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def ranges() -> list[str]:
+    Releases.ranges.clear()
+    return Releases.ranges
+
+
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[str]:
     """A release server on loopback; files under tmp_path/www."""
     (tmp_path / "www").mkdir()
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path / "www")
-    handler.log_message = lambda *_: None
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Releases, directory=tmp_path / "www")) as httpd:
         threading.Thread(target=httpd.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{httpd.server_port}"
         httpd.shutdown()
@@ -46,6 +71,14 @@ def test_a_release_with_its_digest_is_used_and_cached(demo: str, tmp_path: Path)
     path = Path(tools.tool(demo))
     assert path.read_bytes() == BINARY and path.stat().st_mode & 0o111
     assert tools.find(demo).source == "cache"
+
+
+def test_an_interrupted_download_goes_on(demo: str, tmp_path: Path, own_cache: Path, ranges: list[str]) -> None:
+    publish(tmp_path, hashlib.sha256(BINARY).hexdigest())
+    (own_cache / "bin").mkdir(parents=True)
+    (own_cache / "bin/.demo-1.2.3.download").write_bytes(BINARY[:10])
+    assert Path(tools.tool(demo)).read_bytes() == BINARY
+    assert ranges == ["bytes=10-"]
 
 
 def test_a_release_with_another_digest_is_refused(demo: str, tmp_path: Path, own_cache: Path) -> None:

@@ -19,8 +19,13 @@ MNT_DETACH = 2
 
 
 def run(*command: str, check: bool = True, stdin: str | None = None) -> str:
-    """The command's output. Raises UserError with its complaint if it fails and ``check``."""
-    result = subprocess.run(command, input=stdin, capture_output=True, text=True)
+    """The command's output. Raises UserError with its complaint if it fails (or is not there) and ``check``."""
+    try:
+        result = subprocess.run(command, input=stdin, capture_output=True, text=True)
+    except FileNotFoundError:
+        if check:
+            raise UserError(f"{command[0]} is not installed") from None
+        return ""
     if check and result.returncode:
         raise UserError(f"{' '.join(command)} failed: {result.stderr.strip() or result.stdout.strip()}")
     return result.stdout

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import subprocess
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import yaml
@@ -19,7 +20,7 @@ from .. import images, weights
 from ..errors import UserError
 from ..paths import ROOT
 from ..progress import Say
-from ..tools import tool
+from ..tools import arch, tool
 from . import host
 from .pki import Authority
 from .processes import Processes, stop
@@ -71,6 +72,8 @@ def chat_url() -> str:
 
 def get_tools(say: Say = lambda note: None) -> dict[str, str]:
     """The node's programs, name to path; Debian packages for what the machine lacks. Built from source this takes minutes, once."""
+    if arch() != "amd64":
+        raise UserError(f"the one-node cluster is built for amd64, and this machine is {arch()}", "Start a Docker engine; kind is used then.")
     host.install_packages(COMMANDS)
     return {name: tool(name, say) for name in [*TOOLS, "helm"]}
 
@@ -132,14 +135,13 @@ def kubectl(*arguments: str, stdin: str | None = None, check: bool = True) -> st
     return host.run(tool("kubectl"), f"--kubeconfig={kubeconfig()}", *arguments, stdin=stdin, check=check)
 
 
-def _locked() -> FileLock:
+def _locked() -> AbstractContextManager:
+    """Held while the node changes. Raises UserError if another command holds it."""
     RUN.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(RUN / "node.lock")
     try:
-        lock.acquire(timeout=1)
+        return FileLock(RUN / "node.lock").acquire(timeout=1)
     except Timeout:
         raise UserError("another command is bringing the node up or down", "Wait for it, then run this again.") from None
-    return lock
 
 
 def _existing(path: Path) -> Path:
@@ -159,19 +161,15 @@ def _refuse_foreign_node() -> None:
             f"a node that {owner()} started is up on this machine, and there can be one",
             f"Take it down first: cd {owner()} && make chat-down",
         )
-    ours = {Processes(STATE, {}).pid(name) for name in ("kubelet", "kube-proxy")}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            name = (folder / "comm").read_text().strip()
+            name, command = (folder / "comm").read_text().strip(), (folder / "cmdline").read_text()
             # Containers of kind have kubelets too, in network namespaces of their own.
             same_network = os.readlink(folder / "ns/net") == os.readlink("/proc/self/ns/net")
         except OSError:
             continue
-        if name.startswith(("kubelet", "kube-proxy")) and same_network and int(folder.name) not in ours and str(STATE) not in (folder / "cmdline").read_text():
-            raise UserError(
-                f"this machine is already a Kubernetes node ({name}, pid {folder.name})",
-                "Use its cluster: KUBECONFIG=... helm install ..., or another machine.",
-            )
+        if name.startswith(("kubelet", "kube-proxy")) and same_network and str(STATE) not in command:
+            raise UserError(f"this machine is already a Kubernetes node ({name}, pid {folder.name})", "Install on its cluster, or use another machine.")
 
 
 def _take_over_leftovers() -> None:
