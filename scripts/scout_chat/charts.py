@@ -1,6 +1,5 @@
 """The two upstream chart archives: found, verified by sha256, put where Helm looks for them."""
 
-import hashlib
 import os
 import shutil
 import subprocess
@@ -11,7 +10,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from .errors import UserError
-from .paths import CHART, cache
+from .paths import CHART, cache, sha256
 from .pins import ChartPin, pins
 from .progress import Say
 
@@ -32,11 +31,6 @@ class ChartsMissing(UserError):
 
 def file_name(name: str) -> str:
     return f"{name}-{pins().charts[name].version}.tgz"
-
-
-def sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def resolve(say: Say = lambda note: None, download: bool = True) -> list[Archive]:

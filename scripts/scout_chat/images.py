@@ -19,7 +19,7 @@ from filelock import FileLock
 
 from .cluster import host
 from .errors import UserError
-from .paths import PACKAGE, cache
+from .paths import PACKAGE, cache, sha256
 from .progress import Say
 
 RECIPES = PACKAGE / "images"
@@ -175,7 +175,7 @@ def archive(say: Say = lambda note: None) -> Path:
         part = target.with_suffix(".part")
         with tarfile.open(part, "w") as out, tempfile.TemporaryDirectory() as scratch:
             base = _base_layer(root, Path(scratch) / "base.tar")
-            out.add(base, f"{_sha256(base)}.tar")
+            out.add(base, f"{sha256(base)}.tar")
             manifest = [_add_image(out, image, base, runtimes) for image in IMAGES]
             _add(out, "manifest.json", json.dumps(manifest).encode())
         part.rename(target)
@@ -233,12 +233,12 @@ def _add_image(out: tarfile.TarFile, image: Image, base: Path, runtimes: dict[st
             "WorkingDir": image.workdir,
             "Labels": {"io.scout-chat.assembled-from": image.source},
         },
-        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{_sha256(base)}", f"sha256:{layer_name[:-4]}"]},
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{sha256(base)}", f"sha256:{layer_name[:-4]}"]},
     }
     body = json.dumps(config).encode()
     name = f"{hashlib.sha256(body).hexdigest()}.json"
     _add(out, name, body)
-    return {"Config": name, "RepoTags": [image.reference], "Layers": [f"{_sha256(base)}.tar", layer_name]}
+    return {"Config": name, "RepoTags": [image.reference], "Layers": [f"{sha256(base)}.tar", layer_name]}
 
 
 def _own_layer(image: Image) -> bytes:
@@ -258,11 +258,6 @@ def _add(tar: tarfile.TarFile, name: str, content: bytes, mode: int = 0o644) -> 
     info = tarfile.TarInfo(name)
     info.size, info.mode = len(content), mode
     tar.addfile(info, io.BytesIO(content))
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _digest(*parts: str | bytes) -> str:

@@ -1,5 +1,6 @@
 """Where things are: the checkout, and the cache that a machine's checkouts share."""
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -19,3 +20,9 @@ def cache(*parts: str) -> Path:
     path = base.joinpath(*parts)
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def sha256(path: Path) -> str:
+    """The file's digest, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

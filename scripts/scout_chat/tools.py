@@ -1,6 +1,5 @@
 """Command-line tools at pinned versions: from PATH, from the official release, or built from their Go modules."""
 
-import hashlib
 import os
 import platform
 import re
@@ -14,7 +13,7 @@ import httpx
 from filelock import FileLock
 
 from .errors import UserError
-from .paths import PACKAGE, cache
+from .paths import PACKAGE, cache, sha256
 from .pins import ToolPin, pins
 from .progress import Say
 
@@ -102,7 +101,7 @@ def _release(name: str, pin: ToolPin, target: Path, say: Say) -> bool:
             _download(client, release, download, name, say)
     except httpx.HTTPError:
         return False
-    digest = _sha256(download)
+    digest = sha256(download)
     if digest == expected:
         _extract(download, pin.member.format(**values), target)
     download.unlink()
@@ -139,11 +138,6 @@ def _bar(name: str, done: int, size: int) -> str:
     """``helm ━━━━━━━━━━          50 % of 18 MiB``, in steps of five."""
     step = done * 20 // size if size else 0
     return f"{name} {'━' * step:<20} {step * 5} % of {size >> 20} MiB"
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _extract(archive: Path, member: str, target: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from scout_chat import charts
 from scout_chat.errors import UserError
-from scout_chat.paths import CHART
+from scout_chat.paths import CHART, sha256
 from scout_chat.pins import ChartPin
 
 CONTENT = b"a chart archive"
@@ -19,7 +19,7 @@ def one_chart(own_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     mirror = tmp_path / "mirror"
     mirror.mkdir()
     (mirror / "demo-1.0.0.tgz").write_bytes(CONTENT)
-    pin = ChartPin(version="1.0.0", sha256=charts.sha256(mirror / "demo-1.0.0.tgz"), repository="https://charts.invalid")
+    pin = ChartPin(version="1.0.0", sha256=sha256(mirror / "demo-1.0.0.tgz"), repository="https://charts.invalid")
     monkeypatch.setattr(charts, "pins", lambda: type("Pins", (), {"charts": {"demo": pin}}))
     monkeypatch.setattr(charts, "CHART", tmp_path / "chart")
     (tmp_path / "chart").mkdir()
@@ -72,7 +72,7 @@ def test_two_at_once_leave_one_whole_cache(own_cache: Path, monkeypatch: pytest.
         results = list(pool.map(charts.resolve, [print] * 4, [False] * 4))
     assert len({tuple(archive.path for archive in archives) for archives in results}) == 1
     for archive in results[0]:
-        assert charts.sha256(archive.path) == charts.pins().charts[archive.name].sha256
+        assert sha256(archive.path) == charts.pins().charts[archive.name].sha256
     assert not [path for path in (own_cache / "charts").iterdir() if path.suffix not in (".tgz", ".lock") and path.name != ".lock"]
 
 
