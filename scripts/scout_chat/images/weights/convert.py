@@ -20,3 +20,6 @@ if hasattr(model.config, "quantization_config"):
     del model.config.quantization_config
 model.to(torch.bfloat16).save_pretrained(target)
 tokenizer.save_pretrained(target)
+# The weights are written for their owner alone; an engine that is not root copies them too.
+for file in target.iterdir():
+    file.chmod(0o644)
