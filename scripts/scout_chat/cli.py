@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated
 
 import typer
@@ -56,10 +57,10 @@ def chat_screenshot(
 @cluster_app.command("up")
 def cluster_up(provider: Provider = None) -> None:
     """Bring the cluster up, or finish what an interruption left."""
-    module, phases = cluster.provider(provider), Phases()
-    for name, step in {**module.PREPARATIONS, "node": module.up}.items():
-        with phases.phase(name) as say:
-            step(say)
+    module = cluster.provider(provider)
+    _prepare(module)
+    with Phases().phase("node") as say:
+        module.up(say)
     console.print(f"export KUBECONFIG={module.kubeconfig()}", soft_wrap=True)
 
 
@@ -145,12 +146,21 @@ def test_command(tier: Annotated[str, typer.Argument(help="static, cluster or al
         failed |= _pytest("tests/static", "-n", "2")
     if tier != "static":
         try:
-            cluster.provider()
+            module = cluster.provider()
         except UserError as error:
             console.print(f"[yellow]cluster tier not run:[/] {error}")
         else:
+            _prepare(module)
             failed |= _pytest("tests/cluster", "-v", "-p", "pytest_helm_charts.plugin")
     raise typer.Exit(failed)
+
+
+def _prepare(provider: ModuleType) -> None:
+    """What the cluster needs once a machine, with its progress."""
+    phases = Phases()
+    for name, step in provider.PREPARATIONS.items():
+        with phases.phase(name) as say:
+            step(say)
 
 
 def _pytest(*arguments: str) -> int:
