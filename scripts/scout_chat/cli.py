@@ -168,19 +168,14 @@ def _pytest(*arguments: str) -> int:
 
 
 def main() -> None:
-    """Runs the command; a user's mistake is one message and exit status 1, an interruption 130."""
+    """Runs the command; a user's mistake is one message and exit status 1, an interruption 130, a wrong option 2."""
     try:
-        app(standalone_mode=False)
+        sys.exit(app(prog_name="scout-chat"))
     except UserError as error:
         console.print(f"[red]Error:[/] {_plain(str(error))}", soft_wrap=True)
         if error.hint:
             console.print(_plain(error.hint), soft_wrap=True)
         sys.exit(1)
-    except typer.Exit as done:
-        sys.exit(done.exit_code)
-    except KeyboardInterrupt:
-        console.print("interrupted; run the command again and it goes on from here")
-        sys.exit(130)
 
 
 def _plain(text: str) -> str:

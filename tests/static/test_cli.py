@@ -1,0 +1,52 @@
+"""Proves: the command line's exit status tells the truth, and no mistake shows a traceback."""
+
+import subprocess
+import sys
+
+import pytest
+from scout_chat import cli
+from scout_chat.errors import UserError
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["scout-chat", *arguments])
+    with pytest.raises(SystemExit) as done:
+        cli.main()
+    return done.value.code or 0
+
+
+@pytest.mark.parametrize(("static", "cluster", "status"), [(0, 0, 0), (1, 0, 1), (0, 1, 1), (5, 0, 5)])
+def test_a_failed_tier_fails_the_command(static: int, cluster: int, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A green tier after a red one must not hide it."""
+    results = {"tests/static": static, "tests/cluster": cluster}
+    monkeypatch.setattr(cli, "_pytest", lambda path, *_: results[path])
+    monkeypatch.setattr(cli, "_prepare", lambda _: None)
+    monkeypatch.setattr(cli.cluster, "provider", lambda: None)
+    assert run(monkeypatch, "test") == status
+
+
+def test_a_tier_that_cannot_run_says_why(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    def refuse() -> None:
+        raise UserError("no Docker engine answers")
+
+    monkeypatch.setattr(cli, "_pytest", lambda *_: 0)
+    monkeypatch.setattr(cli.cluster, "provider", refuse)
+    assert run(monkeypatch, "test") == 0
+    assert "cluster tier not run: no Docker engine answers" in capsys.readouterr().err
+
+
+def test_a_users_mistake_is_one_message_and_status_1(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    assert run(monkeypatch, "test", "fast") == 1
+    assert capsys.readouterr().err == "Error: there is no tier fast\nTiers: static, cluster, all\n"
+
+
+def test_ci_never_writes_snapshots(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    monkeypatch.setenv("CI", "true")
+    assert run(monkeypatch, "snapshot", "--update") == 1
+    assert "CI never writes snapshots" in capsys.readouterr().err
+
+
+def test_an_unknown_option_is_status_2_without_a_traceback() -> None:
+    result = subprocess.run([sys.executable, "-c", "from scout_chat.cli import main; main()", "chat", "up", "--fast"], capture_output=True, text=True)
+    assert result.returncode == 2
+    assert "No such option" in result.stderr and "Traceback" not in result.stderr
