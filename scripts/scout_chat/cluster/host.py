@@ -167,8 +167,10 @@ def unmount_under(folder: Path) -> None:
         libc.umount2(point.encode(), MNT_DETACH)
 
 
-def remove_interfaces(*names: str) -> None:
-    for name in names:
+def remove_interface(name: str, alias: str | None = None) -> None:
+    """Removes the interface if it is there, and with ``alias`` only if it carries that mark."""
+    links = json.loads(run("ip", "-j", "link", "show", "dev", name, check=False) or "[]")
+    if any(link and (alias is None or link.get("ifalias") == alias) for link in links):
         run("ip", "link", "delete", name, check=False)
 
 

@@ -92,13 +92,14 @@ def up(say: Say = lambda note: None) -> None:
         if shutil.disk_usage(_existing(STATE)).free < DISK_GIB << 30:
             raise UserError(f"the node needs {DISK_GIB} GiB under {STATE}; there is less free")
         _take_over_leftovers()
-        STATE.mkdir(parents=True, exist_ok=True)
-        (STATE / "owner").write_text(f"{ROOT}\n")
-        processes = _processes(binaries)
-        free = [port for name, ports in PORTS.items() if not processes.alive(name) for port in ports]
-        host.check_ports_free([port for port in free if port[0] != IP])
-        _network()
-        host.check_ports_free([port for port in free if port[0] == IP])
+        fresh = not STATE.exists()
+        try:
+            processes = _claim(binaries)
+        except UserError:
+            # A node that was here before keeps what it has; a refused first start leaves no trace.
+            if fresh:
+                _clean(say)
+            raise
         host.create_cgroup(CGROUP)
         pki = _certificates()
         say("containerd and control plane")
@@ -188,6 +189,18 @@ def _processes(binaries: dict[str, str]) -> Processes:
             link.unlink(missing_ok=True)
             link.symlink_to(path)
     return Processes(STATE, os.environ | {"PATH": f"{folder}:{os.environ['PATH']}:/usr/sbin:/sbin"})
+
+
+def _claim(binaries: dict[str, str]) -> Processes:
+    """The state folder, the address and the ports, or a UserError that names who has them."""
+    STATE.mkdir(parents=True, exist_ok=True)
+    (STATE / "owner").write_text(f"{ROOT}\n")
+    processes = _processes(binaries)
+    free = [port for name, ports in PORTS.items() if not processes.alive(name) for port in ports]
+    host.check_ports_free([port for port in free if port[0] != IP])
+    _network()
+    host.check_ports_free([port for port in free if port[0] == IP])
+    return processes
 
 
 def _network() -> None:
@@ -424,7 +437,8 @@ def _clean(say: Say) -> None:
     say("mounts, interfaces, iptables")
     for folder in (STATE, RUN):
         host.unmount_under(folder)
-    host.remove_interfaces(POD_BRIDGE, BRIDGE)
+    host.remove_interface(POD_BRIDGE)
+    host.remove_interface(BRIDGE, ALIAS)
     host.remove_chains()
     before = STATE / "ip_forward.before"
     if before.exists():
