@@ -3,6 +3,8 @@
 Does not prove: anything about a GPU, or about the original weights (here they are converted from a 4-bit file).
 """
 
+import shutil
+from pathlib import Path
 from types import ModuleType
 
 import kubernetes
@@ -10,6 +12,7 @@ import pytest
 from pytest_helm_charts.clusters import Cluster
 from pytest_helm_charts.k8s.deployment import wait_for_deployments_to_run
 from scout_chat import chat, install
+from scout_chat.browser import screenshot_chat
 from scout_chat.render import Case
 from scout_chat.webui import WebUI
 
@@ -68,6 +71,14 @@ def test_an_ordinary_user_sees_the_model_and_chats(account: chat.Account, admini
 def test_a_program_gets_a_streamed_answer(account: chat.Account, administrator: WebUI) -> None:
     pieces = list(administrator.stream(chat.QUESTION, account.model))
     assert len(pieces) > 1 and "Paris" in "".join(pieces)
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="needs Chromium (Debian's package chromium)")
+def test_a_person_chats_in_a_browser(account: chat.Account, tmp_path: Path) -> None:
+    """The real page in the real browser: sign-in form, input, streamed answer."""
+    picture = tmp_path / "chat.png"
+    assert "Paris" in screenshot_chat(account.url, account.email, account.password, chat.QUESTION, picture, "Paris")
+    assert picture.stat().st_size > 10_000
 
 
 def test_helm_test_asks_through_the_whole_path(notes: str, local: Case, provider: ModuleType) -> None:
