@@ -123,6 +123,7 @@ def test_a_second_checkout_is_told_whose_node_it_is(monkeypatch: pytest.MonkeyPa
 
 def traces() -> dict[str, object]:
     """Everything of a node that a machine could still show."""
+    files = [one_node.STATE, one_node.KUBELET_SOCKET, *one_node.CNI_RESULTS.glob("*"), *one_node.RUN.glob("*")]
     interfaces = {link["ifname"] for link in json.loads(host.run("ip", "-j", "link"))}
     return {
         "processes": host.processes_with(str(one_node.RUN)) + host.processes_with(f"{one_node.STATE}/"),
@@ -131,7 +132,11 @@ def traces() -> dict[str, object]:
         "chains": host.chains(),
         "namespaces": host.run("ip", "netns").split(),
         "cgroups": [str(folder) for folder in host.cgroup_folders(one_node.CGROUP) if folder.exists()],
-        "files": [str(path) for path in [one_node.STATE, *one_node.RUN.glob("*")] if path.exists() and path.name != "node.lock"],
+        "files": [str(path) for path in files if path.exists() and path.name != "node.lock"],
+            str(path)
+            for path in [one_node.STATE, one_node.KUBELET_SOCKET, *one_node.CNI_RESULTS.glob("*"), *one_node.RUN.glob("*")]
+            if path.exists() and path.name != "node.lock"
+        ],
     }
 
 

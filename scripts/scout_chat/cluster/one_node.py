@@ -30,6 +30,7 @@ RUN = Path("/run/scout-chat")
 CGROUP = "scout-chat"
 BRIDGE, POD_BRIDGE = "scout-node0", "scout-pods0"
 ALIAS = "scout-chat"
+CNI_NETWORK = "scout-chat"
 NODE = "scout-chat"
 IP = "172.30.0.1"
 PODS, SERVICES = "10.244.0.0/24", "10.96.0.0/16"
@@ -279,7 +280,7 @@ state = '{RUN}/containerd'
 def _cni() -> dict:
     ipam = {"type": "host-local", "dataDir": f"{RUN}/ipam", "ranges": [[{"subnet": PODS}]], "routes": [{"dst": "0.0.0.0/0"}]}
     bridge = {"type": "bridge", "bridge": POD_BRIDGE, "isGateway": True, "ipMasq": True, "hairpinMode": True, "ipam": ipam}
-    return {"cniVersion": "1.0.0", "name": "pods", "plugins": [bridge, {"type": "portmap", "capabilities": {"portMappings": True}}]}
+    return {"cniVersion": "1.0.0", "name": CNI_NETWORK, "plugins": [bridge, {"type": "portmap", "capabilities": {"portMappings": True}}]}
 
 
 def _control_plane(processes: Processes, pki: Authority) -> None:
@@ -444,14 +445,29 @@ def _clean(say: Say) -> None:
     if before.exists():
         Path("/proc/sys/net/ipv4/ip_forward").write_text(before.read_text())
     say("files")
-    for link in Path("/var/log/containers").glob("*.log"):
-        if os.readlink(link).startswith(str(STATE)):
-            link.unlink()
     shutil.rmtree(STATE, ignore_errors=True)
-    # Folders that the kubelet and CNI make at fixed places; another's content stays.
-    for folder in ("/var/log/containers", "/var/lib/kubelet/device-plugins", "/var/lib/kubelet", "/var/lib/cni/results", "/var/lib/cni", str(STATE.parent)):
-        if os.path.isdir(folder) and not os.listdir(folder):
-            os.rmdir(folder)
+    _clean_fixed_places()
     for entry in RUN.iterdir() if RUN.exists() else []:
         if entry.name != "node.lock":
             shutil.rmtree(entry, ignore_errors=True) if entry.is_dir() else entry.unlink()
+
+
+# Where the kubelet and CNI write whatever they are told.
+KUBELET_SOCKET = Path("/var/lib/kubelet/device-plugins/kubelet.sock")
+CNI_RESULTS = Path("/var/lib/cni/results")
+
+
+def _clean_fixed_places() -> None:
+    """This node's files there, and the folders if nothing of another's is in them."""
+    for link in Path("/var/log/containers").glob("*.log"):
+        if os.readlink(link).startswith(str(STATE)):
+            link.unlink()
+    for result in CNI_RESULTS.glob(f"{CNI_NETWORK}-*-eth0"):
+        sandbox = result.name.removeprefix(f"{CNI_NETWORK}-").removesuffix("-eth0")
+        (CNI_RESULTS / f"cni-loopback-{sandbox}-lo").unlink(missing_ok=True)
+        result.unlink()
+    # No other kubelet runs in this network: up would have refused.
+    KUBELET_SOCKET.unlink(missing_ok=True)
+    for folder in ("/var/log/containers", KUBELET_SOCKET.parent, KUBELET_SOCKET.parents[1], CNI_RESULTS, CNI_RESULTS.parent, STATE.parent):
+        if os.path.isdir(folder) and not os.listdir(folder):
+            os.rmdir(folder)
