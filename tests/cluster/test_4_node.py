@@ -133,10 +133,6 @@ def traces() -> dict[str, object]:
         "namespaces": host.run("ip", "netns").split(),
         "cgroups": [str(folder) for folder in host.cgroup_folders(one_node.CGROUP) if folder.exists()],
         "files": [str(path) for path in files if path.exists() and path.name != "node.lock"],
-            str(path)
-            for path in [one_node.STATE, one_node.KUBELET_SOCKET, *one_node.CNI_RESULTS.glob("*"), *one_node.RUN.glob("*")]
-            if path.exists() and path.name != "node.lock"
-        ],
     }
 
 
