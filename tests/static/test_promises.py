@@ -161,11 +161,9 @@ def test_a_changed_setting_rolls_the_pods_on_recorded_renders_too(tmp_path) -> N
         assert one(objects, "ConfigMap", loaded)
 
 
+@pytest.mark.charts
 def test_the_environment_of_two_releases_differs_in_nothing_but_names() -> None:
     other = replace(CASES["external"], release="other", namespace="elsewhere")
-    with_charts = pytest.importorskip("tests.conftest").HAVE_CHARTS
-    if not with_charts:
-        pytest.skip("recorded renders exist for one release name only")
     assert environment(rendered(other)) == environment(rendered(CASES["external"]))
 
 
