@@ -8,7 +8,8 @@ from types import ModuleType
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.console import Console
+from rich.table import Column, Table
 
 from . import charts, chat, cluster, snapshot, tools
 from .errors import UserError
@@ -99,11 +100,11 @@ def charts_command() -> None:
 @app.command("tools")
 def tools_command() -> None:
     """Show every tool: version, where it comes from, path."""
-    table = Table("tool", "version", "from", "path")
+    table = Table("tool", "version", "from", Column("path", overflow="fold"), box=None)
     for name in pins().tools:
         found = tools.find(name)
         table.add_row(name, found.version, found.source or "to be fetched", str(found.path or ""))
-    console.print(table)
+    Console().print(table)
 
 
 @app.command("snapshot")
