@@ -30,13 +30,7 @@ class Account:
 def up(provider: ModuleType, question: str = QUESTION) -> Answer:
     """The whole way, with a line for each phase, and the first answer. Run again, it takes what is there."""
     phases = Phases()
-    for name, prepare in provider.PREPARATIONS.items():
-        with phases.phase(name) as say:
-            prepare(say)
-    with phases.phase("charts") as say:
-        get_charts(say)
-    with phases.phase("node") as say:
-        provider.up(say)
+    phases.run({**provider.PREPARATIONS, "charts": get_charts, "node": provider.up})
     case = local_case(provider.chat_url())
     kubectl = Kubectl(provider.kubeconfig(), case.namespace)
     with phases.phase("install"):

@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Annotated
 
 import typer
@@ -59,9 +58,7 @@ def chat_screenshot(
 def cluster_up(provider: Provider = None) -> None:
     """Bring the cluster up, or finish what an interruption left."""
     module = cluster.provider(provider)
-    _prepare(module)
-    with Phases().phase("node") as say:
-        module.up(say)
+    Phases().run({**module.PREPARATIONS, "node": module.up})
     console.print(f"export KUBECONFIG={module.kubeconfig()}", soft_wrap=True)
 
 
@@ -149,19 +146,11 @@ def test_command(tier: Annotated[str, typer.Argument(help="static, cluster or al
         try:
             module = cluster.provider()
         except UserError as error:
-            console.print(f"[yellow]cluster tier not run:[/] {error}")
+            console.print(f"[yellow]cluster tier not run:[/] {_plain(str(error))}")
         else:
-            _prepare(module)
+            Phases().run(module.PREPARATIONS)
             failed |= _pytest("tests/cluster", "-v", "-p", "pytest_helm_charts.plugin")
     raise typer.Exit(failed)
-
-
-def _prepare(provider: ModuleType) -> None:
-    """What the cluster needs once a machine, with its progress."""
-    phases = Phases()
-    for name, step in provider.PREPARATIONS.items():
-        with phases.phase(name) as say:
-            step(say)
 
 
 def _pytest(*arguments: str) -> int:

@@ -26,7 +26,7 @@ CAUSES = {
 
 @dataclass(frozen=True)
 class Container:
-    """A container's standing: ``state`` in words; ``died`` if it ended with an error; ``reason`` as Kubernetes gives it."""
+    """A container's standing: ``state`` in words; ``died`` if it keeps ending with an error; ``reason`` as Kubernetes gives it."""
 
     name: str
     state: str
@@ -44,11 +44,12 @@ def containers(pod: dict) -> list[Container]:
 
 def _container(entry: dict) -> Container:
     (kind, detail), *_ = (entry.get("state") or {"waiting": {}}).items()
-    last = (entry.get("lastState") or {}).get("terminated") or (detail if kind == "terminated" else {})
     reason = detail.get("reason") or ""
-    died = bool(last and last.get("exitCode", 0) != 0)
+    # Once may be chance, and is how a node that lost all its processes comes back; Kubernetes says when it is not.
+    ended = (entry.get("lastState") or {}).get("terminated", {}) if reason == "CrashLoopBackOff" else {}
     state = {"running": "running", "waiting": reason or "waiting", "terminated": f"ended ({reason})"}[kind]
-    return Container(entry["name"], state, entry.get("ready", False), died, last.get("reason") or reason, entry.get("restartCount", 0))
+    died = ended.get("exitCode", 0) != 0
+    return Container(entry["name"], state, entry.get("ready", False), died, ended.get("reason") or reason, entry.get("restartCount", 0))
 
 
 def stuck(pod: dict) -> str:

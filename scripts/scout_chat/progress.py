@@ -39,6 +39,12 @@ class Phases:
         self.seconds[name] = time.monotonic() - start
         console.print(f"[green]✓[/] {name:<16} {self.seconds[name]:7.1f} s")
 
+    def run(self, steps: dict[str, Callable[[Say], object]]) -> None:
+        """Each step as a phase, in order."""
+        for name, step in steps.items():
+            with self.phase(name) as say:
+                step(say)
+
     @property
     def total(self) -> float:
         return sum(self.seconds.values())

@@ -29,8 +29,8 @@ def files(case: Case) -> dict[Path, str]:
     """Path under tests/snapshots to content, of the case as it renders now with the real archives."""
     rendered = {}
     for item in render(case):
-        path = Path(case.name, item.chart, f"{item.kind}-{item.name}.yaml".replace(ENV_HASH, "").replace(":", "_"))
-        path = path.with_name(re.sub(r"-webui-env-[0-9a-f]{10}", "-webui-env", path.name))
+        name = re.sub(r"-webui-env-[0-9a-f]{10}$", "-webui-env", item.name)
+        path = Path(case.name, item.chart, f"{item.kind}-{name}.yaml")
         if path in rendered:
             raise ValueError(f"two objects are called {path}")
         rendered[path] = text(item)

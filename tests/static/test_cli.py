@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from scout_chat import cli
@@ -20,8 +21,7 @@ def test_a_failed_tier_fails_the_command(static: int, cluster: int, status: int,
     """A green tier after a red one must not hide it."""
     results = {"tests/static": static, "tests/cluster": cluster}
     monkeypatch.setattr(cli, "_pytest", lambda path, *_: results[path])
-    monkeypatch.setattr(cli, "_prepare", lambda _: None)
-    monkeypatch.setattr(cli.cluster, "provider", lambda: None)
+    monkeypatch.setattr(cli.cluster, "provider", lambda: SimpleNamespace(PREPARATIONS={}))
     assert run(monkeypatch, "test") == status
 
 

@@ -142,6 +142,27 @@ def test_a_dying_engine_is_explained(log: str, reason: str, meaning: str) -> Non
     assert bool(diagnose.cause(log, reason)) == bool(meaning)
 
 
+DEAD = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
+
+
+@pytest.mark.parametrize(
+    ("state", "last", "died"),
+    [
+        (DEAD, {}, False),
+        ({"waiting": {"reason": "CrashLoopBackOff"}}, DEAD, True),
+        ({"running": {}}, DEAD, False),
+        ({"waiting": {"reason": "ContainerCreating"}}, DEAD, False),
+        ({"terminated": {"exitCode": 0, "reason": "Completed"}}, {}, False),
+    ],
+    ids=["ended once", "keeps ending", "runs again", "starts again", "done"],
+)
+def test_a_container_is_dead_when_it_keeps_ending(state: dict, last: dict, died: bool) -> None:
+    entry = {"name": "vllm", "ready": False, "restartCount": 1, "state": state, "lastState": last}
+    (container,) = diagnose.containers({"status": {"containerStatuses": [entry]}})
+    assert container.died == died
+    assert not died or container.reason == "OOMKilled"
+
+
 def test_a_pod_that_cannot_start_is_explained() -> None:
     waiting = {"reason": "ImagePullBackOff", "message": 'Back-off pulling image "vllm/vllm-openai:v9"'}
     status = {"containerStatuses": [{"name": "vllm", "ready": False, "restartCount": 0, "state": {"waiting": waiting}}]}
