@@ -9,7 +9,8 @@ from . import charts, diagnose, install, recorded
 from .errors import UserError
 from .kubectl import Kubectl
 from .progress import Phases, Say, console
-from .render import CASES, Case
+from .render import Case
+from .scenarios import scenario
 from .webui import Answer, WebUI
 
 QUESTION = "What is the capital of France?"
@@ -55,7 +56,7 @@ def get_charts(say: Say = lambda note: None) -> None:
 
 def local_case(url: str) -> Case:
     """The local preset on a port of the node, known by its address."""
-    return replace(CASES["local-node-port"], sets=(f"global.chat.url={url}",))
+    return replace(scenario("local-node-port"), sets=(f"global.chat.url={url}",))
 
 
 def wait_for_pods(kubectl: Kubectl, case: Case, say: Say, seconds: float = ENGINE_SECONDS) -> None:

@@ -15,6 +15,7 @@ from .errors import UserError
 from .paths import ROOT
 from .pins import pins
 from .progress import Phases, console
+from .scenarios import scenarios
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="A private chat on Kubernetes, and the harness that proves its chart."
@@ -115,7 +116,7 @@ def snapshot_command(
     if update and os.environ.get("CI"):
         raise UserError("CI never writes snapshots", "Run `make snapshots` where you can read the difference, and commit it.")
     charts.vendor()
-    lines = snapshot.update() if update else [line for case in snapshot.CASES.values() for line in snapshot.differences(case)]
+    lines = snapshot.update() if update else [line for case in scenarios().values() for line in snapshot.differences(case)]
     print("\n".join(lines) or "snapshots are as rendered")
     if check and lines:
         raise UserError(f"{len(lines)} snapshots are not as rendered", "Read the difference: make snapshots && git diff tests/snapshots")

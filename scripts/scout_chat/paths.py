@@ -9,6 +9,7 @@ ROOT = PACKAGE.parents[1]
 CHART = ROOT / "charts" / "scout-chat"
 PRESETS = ROOT / "values"
 SNAPSHOTS = ROOT / "tests" / "snapshots"
+SCENARIOS = ROOT / "tests" / "scenarios.yaml"
 
 
 def cache(*parts: str) -> Path:

@@ -7,7 +7,8 @@ import yaml
 
 from .errors import UserError
 from .paths import CHART
-from .render import CASES, Case
+from .render import Case
+from .scenarios import scenario, scenarios
 from .snapshot import ENV_HASH, recorded
 
 NOTICE = "The chart archives cannot be had here: the subcharts' objects come from the reviewed snapshots (recorded renders)."
@@ -20,10 +21,10 @@ def chart(case: Case, folder: Path) -> Path:
     changed chat setting still rolls the pods. Release and namespace are those of the record. Raises UserError for a case that
     has no record.
     """
-    if case.name not in CASES or (case.release, case.namespace) != (CASES[case.name].release, CASES[case.name].namespace):
+    if case.name not in scenarios() or (case.release, case.namespace) != (scenario(case.name).release, scenario(case.name).namespace):
         raise UserError(
             f"there is no recorded render of {case.name} as release {case.release} in namespace {case.namespace}",
-            "Supply the chart archives (scout-chat charts says how), or install one of: " + ", ".join(CASES),
+            "Supply the chart archives (scout-chat charts says how), or install one of: " + ", ".join(scenarios()),
         )
     target = folder / "scout-chat"
     shutil.copytree(CHART, target, ignore=shutil.ignore_patterns("*.tgz", "charts", "Chart.lock"))
@@ -44,4 +45,4 @@ def _template(content: str) -> str:
     """The object as a template that renders to itself."""
     escaped = content.replace("{{", '{{ "{{" }}')
     name = '{{ include "scout-chat.webuiEnvName" . }}'
-    return escaped.replace(f"{CASES['local'].release}-webui-env-{ENV_HASH}", name)
+    return escaped.replace(f"{scenario('local').release}-webui-env-{ENV_HASH}", name)

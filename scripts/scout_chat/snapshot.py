@@ -9,7 +9,8 @@ from pathlib import Path
 import yaml
 
 from .paths import SNAPSHOTS
-from .render import CASES, Case, Object, render
+from .render import Case, Object, render
+from .scenarios import scenarios
 
 # The Secret's values are made at random where Helm cannot ask the cluster.
 RANDOM = "<random>"
@@ -54,7 +55,7 @@ def differences(case: Case) -> list[str]:
 def update() -> list[str]:
     """Writes the snapshots anew and returns what changed, a line a file. A folder of no case goes."""
     changes = []
-    for case in CASES.values():
+    for case in scenarios().values():
         now, then = files(case), recorded(case.name)
         for path, content in now.items():
             if then.get(path) != content:
@@ -65,7 +66,7 @@ def update() -> list[str]:
             (SNAPSHOTS / path).unlink()
             changes.append(f"removed: {path}")
     for folder in SNAPSHOTS.iterdir():
-        if folder.is_dir() and folder.name not in CASES:
+        if folder.is_dir() and folder.name not in scenarios():
             for path in recorded(folder.name):
                 (SNAPSHOTS / path).unlink()
                 changes.append(f"removed: {path}")

@@ -10,7 +10,8 @@ from types import ModuleType
 import kubernetes
 import pytest
 from scout_chat import chat, install
-from scout_chat.render import CASES, Case
+from scout_chat.render import Case
+from scout_chat.scenarios import scenario
 from scout_chat.webui import WebUI
 
 from .conftest import deploy
@@ -22,7 +23,7 @@ Api = kubernetes.client.CoreV1Api
 def two_engines(local: Case) -> Case:
     """The router logs the key that it hashes."""
     debug = ("vllmRouter.extraArgs[0]=--log-level", "vllmRouter.extraArgs[1]=debug", "global.chat.tasks.title=false")
-    return replace(CASES["local-two-engines"], sets=(*local.sets, *debug), helm="helm3")
+    return replace(scenario("local-two-engines"), sets=(*local.sets, *debug), helm="helm3")
 
 
 @pytest.fixture(scope="module")

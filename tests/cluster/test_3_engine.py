@@ -10,7 +10,8 @@ import pytest
 from scout_chat import chat, images, install
 from scout_chat.errors import UserError
 from scout_chat.kubectl import Kubectl
-from scout_chat.render import CASES, Case, render
+from scout_chat.render import Case, render
+from scout_chat.scenarios import scenario
 
 # Reads argument lists from standard input and parses each as `vllm serve` does.
 PARSE = """
@@ -46,19 +47,19 @@ def one_node(provider: ModuleType) -> None:
 
 
 def test_every_presets_arguments_are_vllms_own(one_node: None) -> None:
-    parse({name: engine_arguments(CASES[name]) for name in ("gpt-oss", "gpt-oss-20b", "qwq-32b", "local")})
+    parse({name: engine_arguments(scenario(name)) for name in ("gpt-oss", "gpt-oss-20b", "qwq-32b", "local")})
 
 
 def test_an_argument_that_vllm_lacks_is_caught(one_node: None) -> None:
     """The flag that the old role passed."""
     with pytest.raises(UserError, match="unrecognized arguments: --disable-log-requests"):
-        parse({"old": [*engine_arguments(CASES["gpt-oss"]), "--disable-log-requests"]})
+        parse({"old": [*engine_arguments(scenario("gpt-oss")), "--disable-log-requests"]})
 
 
 @pytest.mark.charts
 def test_an_engine_that_dies_is_reported_with_its_last_lines(provider: ModuleType) -> None:
     spec = "vllm-stack.servingEngineSpec.modelSpec[0].vllmConfig.extraArgs[3]"
-    case = replace(CASES["local"], namespace="dying", sets=(f"{spec}=--disable-log-requests",))
+    case = replace(scenario("local"), namespace="dying", sets=(f"{spec}=--disable-log-requests",))
     install.install(case, provider.kubeconfig())
     try:
         with pytest.raises(UserError, match="unrecognized arguments: --disable-log-requests") as error:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 from scout_chat import install
-from scout_chat.render import CASES, Case, Object, render
+from scout_chat.render import Case, Object, render
+from scout_chat.scenarios import scenario, scenarios
 
 
 @cache
@@ -22,9 +23,9 @@ def one(objects: tuple[Object, ...], kind: str, name: str) -> dict:
     return found[0]
 
 
-@pytest.fixture(params=sorted(CASES))
+@pytest.fixture(params=sorted(scenarios()))
 def case(request: pytest.FixtureRequest) -> Case:
-    return CASES[request.param]
+    return scenario(request.param)
 
 
 @pytest.fixture

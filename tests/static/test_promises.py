@@ -5,11 +5,12 @@ import json
 from dataclasses import replace
 
 import pytest
-from scout_chat.render import CASES, Case, Object
+from scout_chat.render import Case, Object
+from scout_chat.scenarios import scenario, scenarios
 
 from .conftest import one, rendered
 
-ENGINE_CASES = sorted(name for name in CASES if name != "external")
+ENGINE_CASES = sorted(name for name in scenarios() if name != "external")
 
 
 def environment(objects: tuple[Object, ...]) -> dict[str, str]:
@@ -28,7 +29,7 @@ def container(deployment: dict) -> dict:
 
 @pytest.fixture(params=ENGINE_CASES)
 def engine_case(request: pytest.FixtureRequest) -> Case:
-    return CASES[request.param]
+    return scenario(request.param)
 
 
 def test_the_chat_asks_the_service_that_exists(engine_case: Case) -> None:
@@ -109,7 +110,7 @@ def test_sessions_carry_ids_and_nothing_personal(engine_case: Case) -> None:
 
 
 def test_production_stacks_router_hashes_the_same_header() -> None:
-    args = container(one(rendered(CASES["gpt-oss"]), "Deployment", "-deployment-router"))["args"]
+    args = container(one(rendered(scenario("gpt-oss")), "Deployment", "-deployment-router"))["args"]
     assert args[args.index("--session-key") + 1] == "x-session-id"
     assert args[args.index("--routing-logic") + 1] == "session"
 
@@ -134,7 +135,7 @@ def test_secrets_are_in_secrets_alone(case: Case) -> None:
 
 
 def test_own_secrets_replace_the_created_one() -> None:
-    case = replace(CASES["local"], sets=("global.chat.secretKey.existingSecret=mine", "global.chat.auth.admin.existingSecret=mine"))
+    case = replace(scenario("local"), sets=("global.chat.secretKey.existingSecret=mine", "global.chat.auth.admin.existingSecret=mine"))
     objects = rendered(case)
     assert not [item for item in objects if item.kind == "Secret" and item.name.endswith("-webui-secrets")]
 
@@ -142,7 +143,7 @@ def test_own_secrets_replace_the_created_one() -> None:
 @pytest.mark.charts
 def test_a_changed_setting_rolls_the_pods() -> None:
     """The ConfigMap's new name is in the pod template, so Kubernetes starts new pods."""
-    before, after = rendered(CASES["local"]), rendered(replace(CASES["local"], sets=("global.chat.name=Ward 3",)))
+    before, after = rendered(scenario("local")), rendered(replace(scenario("local"), sets=("global.chat.name=Ward 3",)))
     loaded = [container(one(objects, "Deployment", "-open-webui"))["envFrom"][0]["configMapRef"]["name"] for objects in (before, after)]
     assert loaded[0] != loaded[1]
     for name, objects in zip(loaded, (before, after), strict=True):
@@ -153,7 +154,7 @@ def test_a_changed_setting_rolls_the_pods_on_recorded_renders_too(tmp_path) -> N
     from scout_chat import recorded
     from scout_chat.render import render
 
-    case = CASES["local"]
+    case = scenario("local")
     chart = recorded.chart(case, tmp_path)
     for name in ("", "Ward 3"):
         objects = tuple(render(replace(case, sets=(f"global.chat.name={name}",)), chart))
@@ -163,20 +164,20 @@ def test_a_changed_setting_rolls_the_pods_on_recorded_renders_too(tmp_path) -> N
 
 @pytest.mark.charts
 def test_the_environment_of_two_releases_differs_in_nothing_but_names() -> None:
-    other = replace(CASES["external"], release="other", namespace="elsewhere")
-    assert environment(rendered(other)) == environment(rendered(CASES["external"]))
+    other = replace(scenario("external"), release="other", namespace="elsewhere")
+    assert environment(rendered(other)) == environment(rendered(scenario("external")))
 
 
 def test_model_access_for_ordinary_users() -> None:
-    assert environment(rendered(CASES["local"]))["BYPASS_MODEL_ACCESS_CONTROL"] == "True"
-    by_grant = replace(CASES["local"], sets=("global.chat.modelAccess=by-grant",))
+    assert environment(rendered(scenario("local")))["BYPASS_MODEL_ACCESS_CONTROL"] == "True"
+    by_grant = replace(scenario("local"), sets=("global.chat.modelAccess=by-grant",))
     assert environment(rendered(by_grant))["BYPASS_MODEL_ACCESS_CONTROL"] == "False"
 
 
 def test_compatibility_names_are_off_by_default_and_complete_when_on() -> None:
-    assert not [item for item in rendered(CASES["gpt-oss"]) if item.name == "vllm-router"]
-    assert "app" not in engine(rendered(CASES["gpt-oss"]))["spec"]["template"]["metadata"]["labels"]
-    objects = rendered(CASES["gpt-oss-compatibility"])
+    assert not [item for item in rendered(scenario("gpt-oss")) if item.name == "vllm-router"]
+    assert "app" not in engine(rendered(scenario("gpt-oss")))["spec"]["template"]["metadata"]["labels"]
+    objects = rendered(scenario("gpt-oss-compatibility"))
     service = one(objects, "Service", "vllm-router")
     assert service["metadata"]["name"] == "vllm-router"
     assert service["spec"]["ports"][0]["port"] == 8000
@@ -186,7 +187,7 @@ def test_compatibility_names_are_off_by_default_and_complete_when_on() -> None:
 
 
 def test_external_runs_the_chat_alone() -> None:
-    objects = rendered(CASES["external"])
+    objects = rendered(scenario("external"))
     assert {item.name for item in objects if item.kind == "Deployment"} == {"chat-open-webui"}
     assert environment(objects)["OPENAI_API_BASE_URLS"] == "http://llm.example.org/v1"
 

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 from scout_chat import install
-from scout_chat.render import CASES, RenderError, render
+from scout_chat.render import RenderError, render
+from scout_chat.scenarios import scenario
 
-LOCAL, GPT, EXTERNAL = CASES["local"], CASES["gpt-oss"], CASES["external"]
+LOCAL, GPT, EXTERNAL = scenario("local"), scenario("gpt-oss"), scenario("external")
 SPEC = "vllm-stack.servingEngineSpec.modelSpec[0]"
 REFUSALS = {
     "no preset": (replace(LOCAL, values=()), (), "no model: vllm-stack.servingEngineSpec.modelSpec is empty. Add a preset"),
@@ -47,7 +48,7 @@ REFUSALS = {
 @pytest.mark.parametrize("mistake", REFUSALS)
 def test_refused_with_its_message(mistake: str, helm: str) -> None:
     case, sets, message = REFUSALS[mistake]
-    with install.chart_for(CASES["local"]) as chart, pytest.raises(RenderError) as refused:
+    with install.chart_for(scenario("local")) as chart, pytest.raises(RenderError) as refused:
         render(replace(case, sets=sets, helm=helm), chart)
     assert message in str(refused.value)
     # The chart's own words, without Helm's wrapping or a subchart's trace.

@@ -1,11 +1,16 @@
 """Proves: a preset means the same to Helm 3 and Helm 4, and the loader sees what Kubernetes would see."""
 
+import json
+import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-import yaml
+from scout_chat import kubeyaml
 from scout_chat.paths import CHART
-from scout_chat.render import CASES, Case, Loader, RenderError, parse, render
+from scout_chat.render import Case, RenderError, parse, render
+from scout_chat.scenarios import scenario
+from scout_chat.tools import tool
 
 from .conftest import rendered
 
@@ -28,19 +33,45 @@ def test_rendering_is_the_same_for_every_supported_kubernetes(case: Case) -> Non
 
 
 def test_a_duplicate_key_is_an_error() -> None:
-    with pytest.raises(RenderError, match="duplicate keys in a rendered object: name"):
+    with pytest.raises(RenderError, match=r"scout-chat/templates/x.yaml: duplicate keys: name, line 4"):
         parse("# Source: scout-chat/templates/x.yaml\nkind: Pod\nmetadata:\n  name: a\n  name: b\n")
 
 
-def test_a_date_stays_a_string() -> None:
-    assert yaml.load("2024-01-01", Loader) == "2024-01-01"
+SCALARS = """y Y yes n no on OFF true True TRUE FALSE tRue ~ null Null NULL nULL 0 -0 +1 007 0666 -0666 08 0o17 0O17 0b101 0x1F 0x 1_000 1__0 _1
+1e3 1E3 1.5e-3 -1.5 .5 5. . 1.0 123456789012 1e400 .inf -.inf +.INF .nan 12:30 12:30:45 1:2 2024-01-01 2024-01-01T10:00:00Z
+= << a=b 1.2.3 v1 1Gi 250m 0.1 00 0.0 1e3x +.5 --x - e3 0b12 0o8 0x1g 1_.5""".split()  # noqa: SIM905
+
+
+@pytest.mark.parametrize("helm", ["helm", "helm3"])
+def test_scalars_are_read_as_helm_reads_them(helm: str, tmp_path: Path) -> None:
+    """Each as a value and as a key, by Helm's own parser and by ours; what is no JSON (an infinity) Helm refuses, and it is left out."""
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "Chart.yaml").write_text("{apiVersion: v2, name: t, version: 0.0.1}")
+    (tmp_path / "values.yaml").write_text(json.dumps({"scalars": SCALARS}))
+    (tmp_path / "templates/t.yaml").write_text(
+        """{{ range .Values.scalars }}
+{{ toJson (dict "scalar" . "value" (toJson (fromYaml (printf "x: %s" .))) "key" (toJson (fromYaml (printf "%s: {a: b}" .)))) }}
+{{ end }}"""
+    )
+    output = subprocess.run([tool(helm), "template", "t", str(tmp_path)], capture_output=True, text=True, check=True).stdout
+    answers = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+    assert [answer["scalar"] for answer in answers] == SCALARS
+    different = []
+    for answer in answers:
+        for text, helms in ((f"x: {answer['scalar']}", json.loads(answer["value"])), (f"{answer['scalar']}: {{a: b}}", json.loads(answer["key"]))):
+            if "Error" in helms or not helms:
+                continue
+            ours = kubeyaml.load(text)
+            if (ours, list(map(type, ours.values()))) != (helms, list(map(type, helms.values()))):
+                different.append(f"{text}: ours {ours}, Helm's {helms}")
+    assert not different, "\n".join(different)
 
 
 @pytest.mark.charts
 def test_a_dropped_value_is_an_error() -> None:
     """Helm only warns when a table meets a string, and drops one of them."""
     with pytest.raises(RenderError, match="Helm dropped a value"):
-        render(replace(CASES["local"], sets=("open-webui.persistence.s3=yes",)), CHART)
+        render(replace(scenario("local"), sets=("open-webui.persistence.s3=yes",)), CHART)
 
 
 def test_no_null_in_default_values() -> None:
@@ -51,4 +82,4 @@ def test_no_null_in_default_values() -> None:
             return [found for key, child in value.items() for found in nulls(child, f"{path}.{key}")]
         return [path] if value is None else []
 
-    assert nulls(yaml.safe_load((CHART / "values.yaml").read_text())) == []
+    assert nulls(kubeyaml.load((CHART / "values.yaml").read_text())) == []

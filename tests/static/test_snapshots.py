@@ -6,7 +6,8 @@ import pytest
 from scout_chat import recorded, snapshot
 from scout_chat.errors import UserError
 from scout_chat.paths import CHART
-from scout_chat.render import CASES, Case, Object, render
+from scout_chat.render import Case, Object, render
+from scout_chat.scenarios import scenario, scenarios
 
 
 @pytest.mark.charts
@@ -16,8 +17,8 @@ def test_snapshots_are_as_rendered(case: Case) -> None:
 
 
 def test_every_case_has_a_snapshot_and_every_snapshot_a_case() -> None:
-    assert {folder.name for folder in snapshot.SNAPSHOTS.iterdir() if folder.is_dir()} == set(CASES)
-    assert all(text.strip() for case in CASES for text in snapshot.recorded(case).values())
+    assert {folder.name for folder in snapshot.SNAPSHOTS.iterdir() if folder.is_dir()} == set(scenarios())
+    assert all(text.strip() for case in scenarios() for text in snapshot.recorded(case).values())
 
 
 @pytest.mark.charts
@@ -36,7 +37,7 @@ def test_a_planted_change_is_caught(plant, found: str, tmp_path: Path, monkeypat
         (tmp_path / path).write_text(text)
     monkeypatch.setattr(snapshot, "SNAPSHOTS", tmp_path)
     plant(tmp_path / "gpt-oss/vllm-stack/Deployment-chat-gpt-oss-120b-deployment-vllm.yaml")
-    (line,) = snapshot.differences(CASES["gpt-oss"])
+    (line,) = snapshot.differences(scenario("gpt-oss"))
     assert line.startswith(found)
 
 

@@ -1,0 +1,47 @@
+"""The registry of scenarios, typed. The file is ``tests/scenarios.yaml``."""
+
+import json
+from functools import cache
+
+from pydantic import BaseModel, ConfigDict
+
+from . import kubeyaml
+from .errors import UserError
+from .paths import SCENARIOS
+from .pins import pins
+from .render import Case
+
+
+class _Scenario(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    proves: str
+    values: list[str]
+    extra: dict = {}
+    release: str = "chat"
+    namespace: str = "chat"
+    kubernetes: str = ""
+    apiVersions: list[str] = []
+
+    def case(self, name: str) -> Case:
+        return Case(
+            name,
+            tuple(self.values),
+            json.dumps(self.extra, sort_keys=True) if self.extra else "",
+            release=self.release,
+            namespace=self.namespace,
+            kubernetes=self.kubernetes or pins().kubernetes[0],
+            api_versions=tuple(self.apiVersions),
+        )
+
+
+@cache
+def scenarios() -> dict[str, Case]:
+    """Every scenario by its name, in the file's order."""
+    return {name: _Scenario.model_validate(body).case(name) for name, body in kubeyaml.load(SCENARIOS.read_text()).items()}
+
+
+def scenario(name: str) -> Case:
+    """Raises UserError, with the names that there are, for one that is not in the registry."""
+    if name not in scenarios():
+        raise UserError(f"there is no scenario {name}", f"tests/scenarios.yaml has: {', '.join(scenarios())}")
+    return scenarios()[name]
