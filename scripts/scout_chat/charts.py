@@ -1,14 +1,17 @@
 """The two upstream chart archives: found, verified by sha256, put where Helm looks for them."""
 
 import os
+import re
 import shutil
 import subprocess
+import tarfile
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
 
+from . import kubeyaml
 from .errors import UserError
 from .paths import CHART, cache, sha256
 from .pins import ChartPin, pins
@@ -70,6 +73,19 @@ def vendor(say: Say = lambda note: None, download: bool = True) -> list[Archive]
         if not target.exists():
             _copy(archive.path, target)
     return archives
+
+
+def unpack(chart: Path, target: Path) -> None:
+    """A copy of the chart that Helm loads in half the time: subcharts as folders, without their own subcharts, which are never enabled.
+
+    tests/static/test_charts.py shows that it renders what the packed one does.
+    """
+    shutil.copytree(chart, target, ignore=shutil.ignore_patterns("*.tgz"))
+    for archive in (chart / "charts").glob("*.tgz"):
+        with tarfile.open(archive) as tar:
+            tar.extractall(target / "charts", [member for member in tar if not re.match(r"[^/]+/(charts|tests|ci)/", member.name)], filter="data")
+    for metadata in target.glob("charts/*/Chart.yaml"):
+        metadata.write_text(kubeyaml.dump({key: value for key, value in kubeyaml.load(metadata.read_text()).items() if key != "dependencies"}))
 
 
 def _local(name: str) -> Archive | None:

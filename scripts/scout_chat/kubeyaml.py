@@ -72,6 +72,18 @@ Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
 Loader.add_constructor("tag:yaml.org,2002:merge", lambda loader, node: node.value)  # as a value it is two characters
 
 
+class _Dumper(yaml.CSafeDumper):
+    """Quotes the strings that Kubernetes would read as something else, and no others."""
+
+
+_Dumper.yaml_implicit_resolvers = Loader.yaml_implicit_resolvers
+
+
+def dump(value: object) -> str:
+    """YAML with sorted keys and unbroken lines, from which load() and Kubernetes read the same."""
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=True, width=10**6)
+
+
 def load(text: str) -> object:
     """The one document in ``text``. Raises DuplicateKey, or yaml.YAMLError for what is no YAML."""
     return yaml.load(text, Loader)

@@ -3,13 +3,13 @@
 import shutil
 from pathlib import Path
 
-import yaml
-
+from . import kubeyaml, schema
 from .errors import UserError
 from .paths import CHART
+from .pins import pins
 from .render import Case
 from .scenarios import scenario, scenarios
-from .snapshot import ENV_HASH, recorded
+from .snapshot import ENV_HASH, recorded, untokened
 
 NOTICE = "The chart archives cannot be had here: the subcharts' objects come from the reviewed snapshots (recorded renders)."
 
@@ -18,8 +18,8 @@ def chart(case: Case, folder: Path) -> Path:
     """A copy of the chart in ``folder`` that installs the case without its dependencies.
 
     The copy has no ``dependencies``; the recorded objects are its templates, with the environment's hash computed live, so a
-    changed chat setting still rolls the pods. Release and namespace are those of the record. Raises UserError for a case that
-    has no record.
+    changed chat setting still rolls the pods. The subcharts' defaults, which the checks of values look at, come from schema/upstream.
+    Release and namespace are those of the record. Raises UserError for a case that has no record.
     """
     if case.name not in scenarios() or (case.release, case.namespace) != (scenario(case.name).release, scenario(case.name).namespace):
         raise UserError(
@@ -28,16 +28,18 @@ def chart(case: Case, folder: Path) -> Path:
         )
     target = folder / "scout-chat"
     shutil.copytree(CHART, target, ignore=shutil.ignore_patterns("*.tgz", "charts", "Chart.lock"))
-    metadata = yaml.safe_load((target / "Chart.yaml").read_text())
+    metadata = kubeyaml.load((target / "Chart.yaml").read_text())
     del metadata["dependencies"]
-    (target / "Chart.yaml").write_text(yaml.safe_dump(metadata))
+    (target / "Chart.yaml").write_text(kubeyaml.dump(metadata))
+    values = kubeyaml.load((target / "values.yaml").read_text())
+    (target / "values.yaml").write_text(kubeyaml.dump(values | {name: schema.values_of(name) for name in pins().charts}))
     (target / "templates" / "recorded").mkdir()
     (target / "crds").mkdir(exist_ok=True)
     for path, content in recorded(case.name).items():
         if path.name.startswith("CustomResourceDefinition-"):
             (target / "crds" / path.name).write_text(content)
         elif path.parts[1] != "scout-chat":
-            (target / "templates" / "recorded" / f"{path.parts[1]}-{path.name}").write_text(_template(content))
+            (target / "templates" / "recorded" / f"{path.parts[1]}-{path.name}").write_text(_template(untokened(content)))
     return target
 
 

@@ -18,7 +18,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from . import kubeyaml
+from filelock import FileLock
+
+from . import charts, kubeyaml
 from .errors import UserError
 from .paths import CHART, PRESETS, cache, sha256
 from .pins import pins
@@ -33,15 +35,16 @@ class Case:
     """One render: which values, for which cluster, by which Helm.
 
     ``values`` are names under values/ (``overlays/vllm-router``), ``extra`` is a values file's text laid over them (YAML or JSON),
-    ``sets`` are Helm's ``--set`` arguments, which come last. ``kubernetes`` is a minor (``1.36``); ``api_versions`` are what the
-    cluster serves besides Kubernetes' own (``monitoring.coreos.com/v1``); ``helm`` is ``helm`` (4) or ``helm3``. With
-    ``schema`` false Helm skips values.schema.json, as a user may, and the templates have the last word.
+    ``sets`` and ``json`` are Helm's ``--set`` and ``--set-json`` arguments, which come last. ``kubernetes`` is a minor (``1.36``);
+    ``api_versions`` are what the cluster serves besides Kubernetes' own (``monitoring.coreos.com/v1``); ``helm`` is ``helm`` (4) or
+    ``helm3``. With ``schema`` false Helm skips values.schema.json, as a user may, and the templates have the last word.
     """
 
     name: str
     values: tuple[str, ...] = ()
     extra: str = ""
     sets: tuple[str, ...] = ()
+    json: tuple[str, ...] = ()
     release: str = "chat"
     namespace: str = "chat"
     kubernetes: str = field(default_factory=lambda: pins().kubernetes[0])
@@ -62,7 +65,8 @@ class Case:
     def options(self) -> list[str]:
         """The values options, for any helm command."""
         files = [part for file in self.files() for part in ("-f", str(file))]
-        return files + [part for value in self.sets for part in ("--set", value)]
+        sets = [part for value in self.sets for part in ("--set", value)]
+        return files + sets + [part for value in self.json for part in ("--set-json", value)]
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,7 @@ def render(case: Case, chart: Path = CHART, cached: bool = True) -> list[Object]
     path = _cached(case, chart)
     if not path.exists():
         try:
-            answer = {"objects": [asdict(item) for item in _render(case, chart)]}
+            answer = {"objects": [asdict(item) for item in _render(case, _unpacked(chart))]}
         except RenderError as error:
             answer = {"refused": str(error)}
         _write(path, json.dumps(answer))
@@ -151,6 +155,18 @@ def parse(manifest: str) -> list[Object]:
             path = source[1].split("/") if source else ["scout-chat"]
             objects.append(Object(path[2] if len(path) > 2 and path[1] == "charts" else path[0], body))
     return objects
+
+
+def _unpacked(chart: Path) -> Path:
+    """The chart's copy that loads fast, beside its renders. The folder keeps the chart's name."""
+    folder = _folder(digest(chart)) / "chart"
+    with FileLock(folder.with_suffix(".lock")):
+        if not folder.exists():
+            part = folder.with_suffix(".part")
+            shutil.rmtree(part, ignore_errors=True)
+            charts.unpack(chart, part / chart.name)
+            part.replace(folder)
+    return folder / chart.name
 
 
 def _cached(case: Case, chart: Path) -> Path:

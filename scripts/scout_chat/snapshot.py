@@ -3,12 +3,13 @@
 A file holds the whole object under ``tests/snapshots/<case>/<chart>/<Kind>-<name>.yaml``. What differs on every render is a token.
 """
 
+import functools
 import re
 from pathlib import Path
 
-import yaml
-
-from .paths import SNAPSHOTS
+from . import kubeyaml, upstream
+from .paths import CHART, SNAPSHOTS
+from .pins import pins
 from .render import Case, Object, render
 from .scenarios import scenarios
 
@@ -16,14 +17,40 @@ from .scenarios import scenarios
 RANDOM = "<random>"
 # The chat's environment names its ConfigMap by its hash; the recorded render puts the current one in its place.
 ENV_HASH = "<environment-hash>"
+VERSION_LABELS = ("helm.sh/chart", "app.kubernetes.io/version")
 
 
 def text(item: Object) -> str:
     """The object as it stands in its file: keys sorted, tokens in place of noise."""
-    body = item.body
+    body = _tokened(item.body)
     if item.chart == "scout-chat" and item.kind == "Secret":
         body = body | {"data": dict.fromkeys(body["data"], RANDOM)}
-    return re.sub(r"(-webui-env-)[0-9a-f]{10}\b", rf"\1{ENV_HASH}", yaml.safe_dump(body, sort_keys=True, width=10**6))
+    return re.sub(r"(-webui-env-)[0-9a-f]{10}\b", rf"\1{ENV_HASH}", kubeyaml.dump(body))
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """What a token stands for: a chart's version or its application's would otherwise change every file at each release."""
+    own = kubeyaml.load((CHART / "Chart.yaml").read_text())
+    charts = {"scout-chat": own["version"]} | {name: pin.version for name, pin in pins().charts.items()}
+    named = {f"<{name}-version>": f"{name}-{version}" for name, version in charts.items()}
+    return named | {f"<{name}-app-version>": str(upstream.recorded(name)["appVersion"]) for name in pins().charts if upstream.recorded(name)["appVersion"]}
+
+
+def untokened(content: str) -> str:
+    """The file's content with the versions of this checkout in the tokens' places."""
+    for token, version in versions().items():
+        content = content.replace(token, version)
+    return content
+
+
+def _tokened(node: object) -> object:
+    if isinstance(node, list):
+        return [_tokened(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    tokens = {version: token for token, version in versions().items()}
+    return {key: tokens.get(value, value) if key in VERSION_LABELS else _tokened(value) for key, value in node.items()}
 
 
 def files(case: Case) -> dict[Path, str]:

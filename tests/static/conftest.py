@@ -1,19 +1,61 @@
 """Static tests render; they touch no cluster and no network."""
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import pytest
-from scout_chat import install
-from scout_chat.render import Case, Object, render
+from scout_chat import recorded
+from scout_chat.badvalues import corpus
+from scout_chat.paths import CHART
+from scout_chat.pins import pins
+from scout_chat.render import Case, Object, render, render_all
 from scout_chat.scenarios import scenario, scenarios
+
+from ..conftest import HAVE_CHARTS
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """What the tests will ask for is rendered first, on every core, once: each test then reads it."""
+    if HAVE_CHARTS and not hasattr(session.config, "workerinput") and not session.config.option.collectonly:
+        render_all(wanted(session.config.args))
+
+
+def wanted(paths: list[str]) -> list[Case]:
+    """The renders of a run over these paths: of the whole folder, all; of one file, what it asks for itself."""
+    if not any(Path(path.split("::")[0]).is_dir() for path in paths):
+        return []
+    cases = [
+        variant
+        for case in scenarios().values()
+        for variant in (case, replace(case, helm="helm3"), *(replace(case, kubernetes=minor) for minor in pins().kubernetes))
+    ]
+    for mistake in corpus().values():
+        cases.append(mistake.case())
+        cases += [mistake.case(schema=False)] if mistake.words and mistake.refused else []
+    return cases
 
 
 @cache
 def rendered(case: Case) -> tuple[Object, ...]:
-    """The case's objects, rendered once a process: from the real charts, or with the recorded subcharts in their place."""
-    with install.chart_for(case) as chart:
-        return tuple(render(case, chart))
+    """The case's objects, read once a process: from the real charts, or with the recorded subcharts in their place."""
+    return tuple(render(case, chart(case.name)))
+
+
+@cache
+def chart(name: str = "local") -> Path:
+    """The chart's folder: the real one, or the recorded render of the scenario."""
+    return CHART if HAVE_CHARTS else recorded.chart(scenario(name), Path(_folder()) / name)
+
+
+@cache
+def _folder() -> str:
+    import atexit
+    import tempfile
+
+    folder = tempfile.TemporaryDirectory()
+    atexit.register(folder.cleanup)
+    return folder.name
 
 
 def one(objects: tuple[Object, ...], kind: str, name: str) -> dict:

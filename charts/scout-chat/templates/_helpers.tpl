@@ -19,9 +19,12 @@ app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end }}
 
-{{/* The open-webui chart's full name: the release, with -open-webui unless the release's name holds it already. */}}
+{{/* The open-webui chart's full name, as that chart makes it. Called with the umbrella's own root. */}}
 {{- define "scout-chat.webuiFullname" -}}
-{{- contains "open-webui" .Release.Name | ternary .Release.Name (printf "%s-open-webui" .Release.Name) -}}
+{{- $webui := index .Values "open-webui" -}}
+{{- $name := $webui.nameOverride | default "open-webui" -}}
+{{- $full := contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name) -}}
+{{- $webui.fullnameOverride | default $full | trunc 63 | trimSuffix "-" -}}
 {{- end }}
 
 {{/* The Secret that this chart creates for what the user does not bring. */}}
@@ -52,4 +55,10 @@ http://{{ .Release.Name }}-router-service.{{ .Release.Namespace }}.svc/v1
 {{/* Name of the ConfigMap that holds the chat's environment. */}}
 {{- define "scout-chat.webuiEnvName" -}}
 {{ .Release.Name }}-webui-env-{{ include "scout-chat.webuiEnv" . | sha256sum | trunc 10 }}
+{{- end }}
+
+{{/* The port of an address. In: the address, as text. */}}
+{{- define "scout-chat.urlPort" -}}
+{{- $url := urlParse . -}}
+{{- if contains ":" $url.host }}{{ splitList ":" $url.host | last }}{{ else }}{{ eq $url.scheme "https" | ternary 443 80 }}{{ end -}}
 {{- end }}

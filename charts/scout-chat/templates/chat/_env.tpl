@@ -25,6 +25,35 @@ it on for good, because the environment is the only source of configuration (ENA
 {{- $_ := set $env "WEBUI_NAME" . }}
 {{- end }}
 
+{{- /* How people get in. The password form is for a demonstration; helm test signs in through the API either way. */ -}}
+{{- $oidc := $chat.auth.oidc -}}
+{{- $_ := set $env "ENABLE_LOGIN_FORM" (ternary "False" "True" (ne $oidc.issuer "")) }}
+{{- if $oidc.issuer }}
+{{- $_ := merge $env (dict
+  "OPENID_PROVIDER_URL" (printf "%s/.well-known/openid-configuration" $oidc.issuer)
+  "OPENID_REDIRECT_URI" (printf "%s/oauth/oidc/callback" (trimSuffix "/" $chat.url))
+  "OAUTH_CLIENT_ID" $oidc.clientId
+  "OAUTH_PROVIDER_NAME" $oidc.providerName
+  "OAUTH_SCOPES" $oidc.scopes
+  "OAUTH_CODE_CHALLENGE_METHOD" "S256"
+  "ENABLE_OAUTH_SIGNUP" "True"
+  "ENABLE_OAUTH_PERSISTENT_CONFIG" "False"
+  "ENABLE_PASSWORD_CHANGE_FORM" "False"
+) }}
+{{- if or $oidc.roles.allowed $oidc.roles.admin }}
+{{- $_ := merge $env (dict
+  "ENABLE_OAUTH_ROLE_MANAGEMENT" "True"
+  "OAUTH_ROLES_CLAIM" $oidc.roles.claim
+  "OAUTH_ALLOWED_ROLES" (concat $oidc.roles.allowed $oidc.roles.admin | uniq | join ",")
+  "OAUTH_ADMIN_ROLES" (join "," $oidc.roles.admin)
+) }}
+{{- end }}
+{{- end }}
+{{- if hasPrefix "https://" $chat.url }}
+{{- $_ := set $env "WEBUI_SESSION_COOKIE_SECURE" "True" }}
+{{- $_ := set $env "WEBUI_AUTH_COOKIE_SECURE" "True" }}
+{{- end }}
+
 {{- /* The model. TASK_MODEL is for local connections; the engine's is TASK_MODEL_EXTERNAL. */ -}}
 {{- $connection := dict "enable" true -}}
 {{- if $llm.affinity.enabled }}

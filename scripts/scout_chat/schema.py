@@ -1,0 +1,211 @@
+"""Writes charts/scout-chat/values.schema.json: closed, from this chart's own sources and a mirror of the pinned upstream charts' values.
+
+Helm checks a parent's schema on the coalesced values, the subcharts' defaults included, so the mirror must know every key that an
+upstream chart gives a default, and then refuses every other. Only draft-07 is used, for which Helm 3 and Helm 4 agree.
+"""
+
+import functools
+import json
+import re
+from importlib.resources import files as resources
+from pathlib import Path
+
+from . import kubeyaml, upstream
+from .paths import CHART, ROOT
+from .pins import pins
+
+SOURCES = ROOT / "schema" / "values"
+TARGET = CHART / "values.schema.json"
+VLLM = CHART / "files" / "vllm.yaml"
+# Where a type of Kubernetes' that a source names is looked for.
+GROUPS = ("io.k8s.api.core.v1.", "io.k8s.api.apps.v1.", "io.k8s.api.networking.v1.")
+# Arguments that spread an engine over more GPUs than tensorParallelSize says.
+SPREAD = ["--pipeline-parallel-size", "-pp", "--data-parallel-size", "-dp"]
+
+
+def text() -> str:
+    """The schema as the file must hold it."""
+    return json.dumps(build(), indent=1, ensure_ascii=False) + "\n"
+
+
+def build() -> dict:
+    """The schema, from schema/values, schema/upstream, the chart's values.yaml (descriptions) and Kubernetes' own types."""
+    sources = {path.stem: kubeyaml.load(path.read_text()) for path in sorted(SOURCES.glob("*.yaml"))}
+    definitions = sources.pop("definitions") | {"toolCallParser": {"enum": kubeyaml.load(VLLM.read_text())["toolCallParsers"]}}
+    properties = {}
+    for name, source in sources.items():
+        definitions |= source.pop("definitions", {})
+        properties[name] = _mirror(name, source) if name in pins().charts else source
+    definitions["modelSpec"]["allOf"] += _tensor_parallel_rules()
+    root = {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "$comment": "Generated from schema/ by `scout-chat schema --update`. Do not edit.",
+        "title": "Values of scout-chat",
+        "type": "object",
+        "properties": properties,
+    }
+    _describe(root, comments((CHART / "values.yaml").read_text()))
+    root = _closed(root)
+    root["definitions"] = _needed(root, {name: _closed(body) for name, body in definitions.items()})
+    return root
+
+
+def values_of(chart: str) -> dict:
+    """The chart's values as this chart's defaults leave them."""
+    ours = kubeyaml.load((CHART / "values.yaml").read_text())[chart]
+    return _merge(upstream.recorded(chart)["values"], ours)
+
+
+def comments(values: str) -> dict[tuple[str, ...], str]:
+    """Path of a key in values.yaml to the comment above it or behind it, as one line."""
+    found: dict[tuple[str, ...], str] = {}
+    above: list[str] = []
+    path: list[tuple[int, str]] = []
+    for line in values.splitlines():
+        if comment := re.match(r"\s*# ?(.*)", line):
+            above.append(comment[1])
+        elif key := re.match(r"(\s*)([\w-]+):(?:.*?\s# (.*))?", line):
+            path = [(indent, name) for indent, name in path if indent < len(key[1])] + [(len(key[1]), key[2])]
+            if said := " ".join([*above, *filter(None, [key[3]])]):
+                found[tuple(name for _, name in path)] = said
+            above = []
+        else:
+            above = []
+    return found
+
+
+def _mirror(chart: str, source: dict) -> dict:
+    """Every key of the chart, typed by its default, with our source laid over it."""
+    record, values = upstream.recorded(chart), values_of(chart)
+    mirrored = _typed(record["values"])
+    for path in record["reads"]:
+        _put(mirrored, path.split("."), {})
+    # Helm hands every subchart a copy of global.
+    mirrored["properties"]["global"] = {"type": "object"}
+    for path in record["unread"]:
+        _put(mirrored, path.split("."), {"x-frozen": "No template reads it."})
+    return _laid_over(mirrored, source, values)
+
+
+def _typed(default: object) -> dict:
+    if isinstance(default, dict):
+        return {"type": "object", "properties": {key: _typed(value) for key, value in default.items()}} if default else {"type": "object"}
+    if isinstance(default, list):
+        kinds = {_typed(item)["type"] for item in default}
+        return {"type": "array", "items": {"type": kinds.pop()}} if len(kinds) == 1 else {"type": "array"}
+    names = {bool: "boolean", int: "integer", float: "number", str: "string"}
+    return {"type": names[type(default)]} if default is not None else {}
+
+
+def _put(node: dict, path: list[str], body: dict) -> None:
+    for part in path[:-1]:
+        node = node.setdefault("properties", {}).setdefault(part, {"type": "object"})
+    node.setdefault("properties", {})[path[-1]] = body
+
+
+def _laid_over(node: dict, source: dict, values: object) -> dict:
+    """The source wins; below ``properties`` both go on. ``x-frozen`` holds a whole subtree at this chart's defaults."""
+    if "x-frozen" in source or "x-frozen" in node:
+        return _frozen(values) | {"description": source.get("x-frozen") or node["x-frozen"]}
+    if "$ref" in source or "anyOf" in source or "const" in source or "enum" in source:
+        return source
+    merged = node | {key: value for key, value in source.items() if key != "properties"}
+    keys = {**node.get("properties", {}), **source.get("properties", {})}
+    if keys:
+        inner = values if isinstance(values, dict) else {}
+        merged["properties"] = {
+            key: _laid_over(node.get("properties", {}).get(key, {}), source.get("properties", {}).get(key, {}), inner.get(key)) for key in keys
+        }
+    return merged
+
+
+def _frozen(value: object) -> dict:
+    """Each leaf may have the value that it has. A key without a value may not be set at all."""
+    if isinstance(value, dict) and value:
+        return {"type": "object", "properties": {key: _frozen(child) for key, child in value.items()}}
+    return {"const": value}
+
+
+def _tensor_parallel_rules() -> list[dict]:
+    """An engine that asks for n GPUs uses n, unless an argument spreads it further or `resources` says what it asks for."""
+    spread = {"properties": {"vllmConfig": {"properties": {"extraArgs": {"contains": {"enum": SPREAD}}}, "required": ["extraArgs"]}}}
+    rules = []
+    for gpus in range(1, 17):
+        asks = {"properties": {"requestGPU": {"const": gpus}}, "required": ["requestGPU"], "not": spread}
+        uses = {"properties": {"vllmConfig": {"properties": {"tensorParallelSize": {"const": gpus}}}}}
+        rules.append({"if": asks, "then": uses})
+    return rules
+
+
+def _describe(node: dict, said: dict[tuple[str, ...], str], path: tuple[str, ...] = ()) -> None:
+    for key, child in node.get("properties", {}).items():
+        if (*path, key) in said:
+            child.setdefault("description", said[(*path, key)])
+        _describe(child, said, (*path, key))
+
+
+def _closed(node: dict) -> dict:
+    """Objects with properties take no others. A reference stands alone in draft-07, so what is beside one goes into allOf."""
+    node = {key: value for key, value in node.items() if not key.startswith("x-")}
+    if "$ref" in node and node.keys() - {"$ref", "description", "title", "examples"}:
+        node["allOf"] = [{"$ref": node.pop("$ref")}, *node.get("allOf", [])]
+    if "properties" in node:
+        node = {"type": "object"} | node | {"additionalProperties": node.get("additionalProperties", False)}
+        node["properties"] = {key: _closed(child) for key, child in node["properties"].items()}
+    for key in ("items", "additionalProperties"):
+        if isinstance(node.get(key), dict):
+            node[key] = _closed(node[key])
+    if "anyOf" in node and "properties" not in node:
+        node["anyOf"] = [_closed(child) for child in node["anyOf"]]
+    return node
+
+
+def _needed(root: dict, own: dict[str, dict]) -> dict[str, dict]:
+    """The definitions that the schema refers to, and those that they refer to, sorted."""
+    definitions: dict[str, dict] = {}
+    waiting = [root]
+    while waiting:
+        for name in re.findall(r'"\$ref": "#/definitions/([^"]+)"', json.dumps(waiting.pop())):
+            if name not in definitions:
+                definitions[name] = own[name] if name in own else _kubernetes(name)
+                waiting.append(definitions[name])
+    return dict(sorted(definitions.items()))
+
+
+def _kubernetes(name: str) -> dict:
+    """Kubernetes' own type, strict, without its prose; references by the last part of the type's name."""
+    types = _types()
+    (full,) = [group + name for group in GROUPS if group + name in types] or [key for key in types if key.endswith(f".{name}")][:1]
+
+    def plain(node: object) -> object:
+        if isinstance(node, list):
+            return [plain(item) for item in node]
+        if not isinstance(node, dict):
+            return node
+        if reference := node.get("$ref"):
+            # Quantity is anything with digits to Kubernetes' schema; ours knows the units.
+            kind = reference.rsplit(".", 1)[1]
+            return {"$ref": f"#/definitions/{'quantity' if kind == 'Quantity' else kind}"}
+        kept = {key: plain(value) for key, value in node.items() if key not in ("description", "format", "default") and not key.startswith("x-")}
+        if isinstance(node.get("type"), list):
+            # A null would delete the key on its way through Helm.
+            kept["type"] = node["type"][0]
+        return kept
+
+    return plain(types[full])
+
+
+@functools.cache
+def _types() -> dict[str, dict]:
+    folder = f"kubernetes-json-schema/v{pins().kubernetes[0]}.0-local-strict"
+    return json.loads(resources("kubernetes_validate").joinpath(folder, "_definitions.json").read_text())["$defs"]
+
+
+def _merge(under: dict, over: dict) -> dict:
+    """As Helm lays values over values: maps key by key, the rest whole."""
+    return under | {key: _merge(under[key], value) if isinstance(value, dict) and isinstance(under.get(key), dict) else value for key, value in over.items()}
+
+
+def files(with_upstream: bool) -> dict[Path, str]:
+    """Every generated file of the schema as it must be. The records of the upstream charts need their archives."""
+    return (upstream.files() if with_upstream else {}) | {TARGET: text()}
