@@ -2,6 +2,7 @@
 
 import json
 from functools import cache
+from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
@@ -34,10 +35,15 @@ class _Scenario(BaseModel):
         )
 
 
+def read(file: Path) -> dict[str, Case]:
+    """A registry's scenarios by their names, in the file's order. Raises pydantic's ValidationError for one that is none."""
+    return {name: _Scenario.model_validate(body).case(name) for name, body in kubeyaml.load(file.read_text()).items()}
+
+
 @cache
 def scenarios() -> dict[str, Case]:
-    """Every scenario by its name, in the file's order."""
-    return {name: _Scenario.model_validate(body).case(name) for name, body in kubeyaml.load(SCENARIOS.read_text()).items()}
+    """Every scenario of this checkout."""
+    return read(SCENARIOS)
 
 
 def scenario(name: str) -> Case:
