@@ -1,0 +1,69 @@
+"""What a rule finds and the project accepts: data, each with a reason and a day on which it must be looked at again."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from fnmatch import fnmatchcase
+from functools import cache
+
+from pydantic import BaseModel, ConfigDict
+from scout_chat import kubeyaml
+from scout_chat.paths import ROOT
+
+FILE = ROOT / "tests" / "waivers.yaml"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A sentence of a rule about an object (Kind/name) of a scenario."""
+
+    rule: str
+    scenario: str
+    object: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.scenario}: {self.object}: {self.what}"
+
+
+class Waiver(BaseModel):
+    """The rule and globs of what it covers."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    rule: str
+    object: str
+    what: tuple[str, ...] = ("*",)
+    scenario: str = "*"
+    reason: str
+    expires: date | None
+
+    def covers(self, finding: Finding) -> bool:
+        if finding.rule != self.rule or not any(fnmatchcase(finding.what, glob) for glob in self.what):
+            return False
+        return fnmatchcase(finding.object, self.object) and fnmatchcase(finding.scenario, self.scenario)
+
+    def __str__(self) -> str:
+        return f"{self.rule}, {self.object}, {' or '.join(self.what)}, scenario {self.scenario} ({self.reason})"
+
+
+@cache
+def waivers() -> tuple[Waiver, ...]:
+    """All of them; an external object is a waiver of whatever names it, and lasts."""
+    content = kubeyaml.load(FILE.read_text())
+    external = [
+        Waiver(rule="selectors" if name.startswith("Pod/") else "references", object="*", what=(f"{name} is not in *",), reason=reason, expires=None)
+        for name, reason in content["external"].items()
+    ]
+    return (*external, *(Waiver.model_validate(entry) for entry in content["waivers"]))
+
+
+def unwaived(findings: Iterable[Finding], accepted: Iterable[Waiver]) -> list[Finding]:
+    return [finding for finding in findings if not any(waiver.covers(finding) for waiver in accepted)]
+
+
+def unused(findings: Iterable[Finding], accepted: Iterable[Waiver]) -> list[Waiver]:
+    return [waiver for waiver in accepted if not any(waiver.covers(finding) for finding in findings)]
+
+
+def expired(accepted: Iterable[Waiver], today: date) -> list[Waiver]:
+    return [waiver for waiver in accepted if waiver.expires and waiver.expires < today]
