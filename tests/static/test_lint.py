@@ -1,0 +1,94 @@
+"""Proves: chart-testing takes this chart, and the checks that stand in where it is not installed refuse what it refuses."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yamale
+from scout_chat import lint
+from scout_chat.errors import UserError
+from scout_chat.paths import CHART, ROOT
+from scout_chat.tools import Tool, find
+
+
+@pytest.mark.charts
+def test_lint_accepts_the_chart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lint, "find", lambda name: Tool(name, "", None, ""))
+    assert "helm lint charts/scout-chat/ci/local-values.yaml: passed" in list(lint.lint())
+
+
+@pytest.mark.charts
+@pytest.mark.skipif(not find("ct").path, reason="chart-testing is not installed (scout-chat test builds it)")
+def test_chart_testing_itself_accepts_the_chart() -> None:
+    assert list(lint.chart_testing()) == ["ct lint: passed"]
+
+
+def test_a_values_file_that_chart_testing_passes_over_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ci").mkdir()
+    (tmp_path / "ci/local-values.yaml").touch()
+    (tmp_path / "ci/gpu.yaml").touch()
+    monkeypatch.setattr(lint, "CHART", tmp_path)
+    with pytest.raises(UserError, match=r"would not install gpu\.yaml"):
+        lint.check_names()
+
+
+def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str) -> None:
+    text = (CHART / "Chart.yaml").read_text()
+    assert old in text
+    (tmp_path / "Chart.yaml").write_text(text.replace(old, new))
+    monkeypatch.setattr(lint, "CHART", tmp_path)
+
+
+def test_a_field_that_chart_testing_does_not_know_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy(tmp_path, monkeypatch, "home: ", "homepage: ")
+    with pytest.raises(yamale.YamaleError, match="homepage: Unexpected element"):
+        next(lint.same_checks())
+
+
+def test_a_change_that_artifact_hub_cannot_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy(tmp_path, monkeypatch, "- kind: changed", "- kind: improved")
+    with pytest.raises(UserError, match="artifacthub.io/changes has .*improved"):
+        lint.check_annotations()
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A clone whose origin has this chart at version 1.2.3."""
+    chart = tmp_path / CHART.relative_to(ROOT)
+    chart.mkdir(parents=True)
+    shutil.copy(CHART / "values.yaml", chart)
+    (chart / "Chart.yaml").write_text("version: 1.2.3\n")
+    for command in (
+        "init -q -b main",
+        "add .",
+        "-c user.name=x -c user.email=x@example.org -c commit.gpgsign=false commit -q -m first",
+        "update-ref refs/remotes/origin/main HEAD",
+    ):
+        subprocess.run(["git", "-C", str(tmp_path), *command.split()], check=True)
+    return tmp_path
+
+
+@pytest.mark.parametrize(("version", "taken"), [("1.2.3", False), ("1.2.2", False), ("1.2.10", True), ("2.0.0", True)])
+def test_a_changed_chart_needs_a_later_version(version: str, taken: bool, repository: Path) -> None:
+    chart = repository / CHART.relative_to(ROOT)
+    assert lint.check_version(repository) == "version: the chart is as on origin/main"
+    (chart / "values.yaml").write_text("changed: true\n")
+    (chart / "Chart.yaml").write_text(f"version: {version}\n")
+    if taken:
+        assert lint.check_version(repository) == f"version: 1.2.3 on origin/main, {version} here"
+    else:
+        with pytest.raises(UserError, match=f"its version is still {version}"):
+            lint.check_version(repository)
+
+
+def test_an_upgrade_test_that_skips_itself_fails_the_workflow() -> None:
+    """chart-testing prints a note and passes. The workflow's own step is run here on such a log."""
+    import yaml
+
+    steps = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"]["chart-testing"]["steps"]
+    (script,) = [step["run"] for step in steps if "ct install" in step.get("run", "")]
+    for log, status in (("Skipping upgrade test of 'scout-chat' because: old version failed", 1), ("All charts installed successfully", 0)):
+        stub = f'ct() {{ echo "{log}"; }}\n{script}'
+        result = subprocess.run(["bash", "-e", "-o", "pipefail", "-c", stub], cwd="/tmp", capture_output=True)
+        assert result.returncode == status, log
