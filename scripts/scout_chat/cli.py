@@ -122,6 +122,80 @@ def snapshot_command(
         raise UserError(f"{len(lines)} snapshots are not as rendered", "Read the difference: make snapshots && git diff tests/snapshots")
 
 
+@app.command("diff")
+def diff_command(
+    source: Annotated[
+        str, typer.Argument(metavar="[REF|CHART.tgz]", help="What the working tree is compared with: a git revision of this repository, or a packaged chart.")
+    ] = "HEAD",
+    scenario: Annotated[list[str] | None, typer.Option(help="Only this scenario of tests/scenarios.yaml; repeatable. Every one by default.")] = None,
+    values: Annotated[
+        list[Path] | None,
+        typer.Option("-f", "--values", help="Your own values file, in place of the scenarios; repeatable. One of values/ is each side's own."),
+    ] = None,
+    release: Annotated[str, typer.Option(help="The release's name; by default each scenario's.")] = "",
+    namespace: Annotated[str, typer.Option(help="Its namespace; by default each scenario's.")] = "",
+    html: Annotated[Path | None, typer.Option(help="Write a page as well.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Write a pull request's comment as well.")] = None,
+    fail_on: Annotated[str | None, typer.Option(help="Exit status 1 for a change that severe or more: a consequence, for example engine-reloads.")] = None,
+) -> None:
+    """Show what changes on the cluster from REF (HEAD: what is not committed) or a package to the working tree, most severe first."""
+    from . import diff
+    from .diff import consequences
+    from .diff import report as pages
+
+    worst = consequences.severity(fail_on) if fail_on else None
+    report = diff.run(source, scenario or [], values or [], release, namespace)
+    more = f"The page has all of them ({html.name})." if html else ""
+    for path, text in ((html, lambda: pages.html(report)), (markdown, lambda: pages.markdown(report, more))):
+        if path:
+            save(path, text())
+    Console(highlight=False).print(pages.terminal(report), soft_wrap=True)
+    raise typer.Exit(1 if worst and report.at_least(worst) else 0)
+
+
+def save(path: Path, text: str) -> None:
+    """Raises UserError where the file cannot be written."""
+    try:
+        path.write_text(text)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror}") from None
+
+
+@app.command("schema")
+def schema_command(
+    update: Annotated[bool, typer.Option("--update", help="Write the generated files anew.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Compare; exit status 1 if they differ.")] = False,
+) -> None:
+    """Generate values.schema.json and the reference of values from schema/ and, with the archives at hand, the upstream charts' keys."""
+    from . import generated
+
+    if update == check:
+        raise UserError("schema needs one of --update and --check")
+    stale = generated.stale()
+    if update:
+        generated.update()
+        print("\n".join(f"written: {path}" for path in stale) or "every file was as generated")
+    elif stale:
+        raise UserError(f"not as generated: {', '.join(stale)}", "Run scout-chat schema --update, and read what it changed: git diff")
+
+
+@app.command("liveness")
+def liveness_command() -> None:
+    """Change every value that the schema accepts, once, and show those that change no object."""
+    from . import liveness
+
+    charts.vendor()
+    verdicts, waivers = liveness.run(), liveness.plan().waivers
+    dead = [verdict for verdict in verdicts if not verdict.alive]
+    for verdict in dead:
+        print(f"dead: {verdict.change.path}  {' '.join(verdict.refusals)}")
+    for path, reason in waivers.items():
+        print(f"waived: {path}  {reason}")
+    print(f"values documented {len(verdicts) + len(waivers)}, alive {len(verdicts) - len(dead)}, waived {len(waivers)}, dead {len(dead)}")
+    if dead:
+        raise UserError(f"{len(dead)} values change nothing", "Remove the key from schema/values, or say in tests/liveness.yaml how it shows.")
+
+
 @app.command("lint")
 def lint_command() -> None:
     """`ct lint` where chart-testing is installed, else helm lint for each values file that chart-testing would take."""

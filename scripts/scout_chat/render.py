@@ -158,15 +158,15 @@ def parse(manifest: str) -> list[Object]:
 
 
 def _unpacked(chart: Path) -> Path:
-    """The chart's copy that loads fast, beside its renders. The folder keeps the chart's name."""
-    folder = _folder(digest(chart)) / "chart"
+    """The chart's copy that loads fast, beside its renders."""
+    folder = _folder(digest(chart)) / "scout-chat"
     with FileLock(folder.with_suffix(".lock")):
         if not folder.exists():
             part = folder.with_suffix(".part")
             shutil.rmtree(part, ignore_errors=True)
-            charts.unpack(chart, part / chart.name)
+            charts.unpack(chart, part)
             part.replace(folder)
-    return folder / chart.name
+    return folder
 
 
 def _cached(case: Case, chart: Path) -> Path:

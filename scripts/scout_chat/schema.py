@@ -53,7 +53,7 @@ def build() -> dict:
 def values_of(chart: str) -> dict:
     """The chart's values as this chart's defaults leave them."""
     ours = kubeyaml.load((CHART / "values.yaml").read_text())[chart]
-    return _merge(upstream.recorded(chart)["values"], ours)
+    return merge(upstream.recorded(chart)["values"], ours)
 
 
 def comments(values: str) -> dict[tuple[str, ...], str]:
@@ -201,11 +201,11 @@ def _types() -> dict[str, dict]:
     return json.loads(resources("kubernetes_validate").joinpath(folder, "_definitions.json").read_text())["$defs"]
 
 
-def _merge(under: dict, over: dict) -> dict:
+def merge(under: dict, over: dict) -> dict:
     """As Helm lays values over values: maps key by key, the rest whole."""
-    return under | {key: _merge(under[key], value) if isinstance(value, dict) and isinstance(under.get(key), dict) else value for key, value in over.items()}
+    return under | {key: merge(under[key], value) if isinstance(value, dict) and isinstance(under.get(key), dict) else value for key, value in over.items()}
 
 
-def files(with_upstream: bool) -> dict[Path, str]:
-    """Every generated file of the schema as it must be. The records of the upstream charts need their archives."""
-    return (upstream.files() if with_upstream else {}) | {TARGET: text()}
+def files() -> dict[Path, str]:
+    """The generated file of the schema as it must be."""
+    return {TARGET: text()}

@@ -24,7 +24,7 @@ def text(item: Object) -> str:
     """The object as it stands in its file: keys sorted, tokens in place of noise."""
     body = _tokened(item.body)
     if item.chart == "scout-chat" and item.kind == "Secret":
-        body = body | {"data": dict.fromkeys(body["data"], RANDOM)}
+        body = body | {"data": {key: value and RANDOM for key, value in body["data"].items()}}
     return re.sub(r"(-webui-env-)[0-9a-f]{10}\b", rf"\1{ENV_HASH}", kubeyaml.dump(body))
 
 

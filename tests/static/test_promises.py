@@ -27,57 +27,9 @@ def container(deployment: dict) -> dict:
     return deployment["spec"]["template"]["spec"]["containers"][0]
 
 
-def uses_vllm_router(case: Case) -> bool:
-    return bool({"local", "overlays/vllm-router"} & set(case.values))
-
-
 @pytest.fixture(params=ENGINE_CASES)
 def engine_case(request: pytest.FixtureRequest) -> Case:
     return scenario(request.param)
-
-
-def test_the_chat_asks_the_service_that_exists(engine_case: Case) -> None:
-    objects = rendered(engine_case)
-    services = {item.name: item.body for item in objects if item.kind == "Service"}
-    host = environment(objects)["OPENAI_API_BASE_URLS"].removeprefix("http://").removesuffix("/v1")
-    name, namespace, _ = host.split(".")
-    assert namespace == services[name]["metadata"]["namespace"]
-    assert 80 in [port["port"] for port in services[name]["spec"]["ports"]]
-
-
-def test_exactly_one_router_backs_the_service(engine_case: Case) -> None:
-    objects = rendered(engine_case)
-    selector = one(objects, "Service", "-router-service")["spec"]["selector"]
-    pods = [item.body["spec"]["template"]["metadata"]["labels"] for item in objects if item.kind == "Deployment"]
-    assert len([labels for labels in pods if selector.items() <= labels.items()]) == 1
-
-
-def test_the_router_sees_this_release_alone(engine_case: Case) -> None:
-    objects = rendered(engine_case)
-    labels = engine(objects)["spec"]["template"]["metadata"]["labels"]
-    if uses_vllm_router(engine_case):
-        args = container(one(objects, "Deployment", "-vllm-router"))["args"]
-        start = args.index("--selector") + 1
-        selector = args[start : start + 2]
-        assert args[args.index("--service-discovery-namespace") + 1] == engine_case.namespace
-    else:
-        router = container(one(objects, "Deployment", "-deployment-router"))
-        # The parser takes the last occurrence; Kubernetes expands the variable from the pod's own label.
-        last = len(router["args"]) - router["args"][::-1].index("--k8s-label-selector")
-        (variable,) = [entry for entry in router["env"] if entry["name"] == "HELM_RELEASE"]
-        assert variable["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.labels['app.kubernetes.io/instance']"
-        selector = [router["args"][last].replace("$(HELM_RELEASE)", engine_case.release)]
-    pairs = dict(pair.split("=") for pair in selector)
-    assert pairs.items() <= labels.items()
-    # A label of this release alone, not one that every release shares.
-    assert engine_case.release in pairs.values()
-
-
-def test_the_engine_serves_the_name_that_the_chat_asks_for(engine_case: Case) -> None:
-    objects = rendered(engine_case)
-    command = container(engine(objects))["command"]
-    served = command[command.index("--served-model-name") + 1]
-    assert environment(objects)["DEFAULT_MODELS"] == environment(objects)["TASK_MODEL_EXTERNAL"] == served
 
 
 def test_tools_are_offered_where_the_engine_parses_them(engine_case: Case) -> None:
@@ -113,12 +65,6 @@ def test_sessions_carry_ids_and_nothing_personal(engine_case: Case) -> None:
     assert "ENABLE_FORWARD_USER_INFO_HEADERS" not in environment(rendered(engine_case))
 
 
-def test_production_stacks_router_hashes_the_same_header() -> None:
-    args = container(one(rendered(scenario("gpt-oss")), "Deployment", "-deployment-router"))["args"]
-    assert args[args.index("--session-key") + 1] == "x-session-id"
-    assert args[args.index("--routing-logic") + 1] == "session"
-
-
 def test_nothing_points_outside(case: Case) -> None:
     """Each address in the chat's environment is the cluster's, the user's own, or the pod's discard port."""
     for name, value in environment(rendered(case)).items():
@@ -135,16 +81,19 @@ def test_secrets_are_in_secrets_alone(case: Case) -> None:
         assert not [item for item in objects if item.kind == "Secret" and item.name.endswith("-webui-secrets")]
         return
     data = one(objects, "Secret", "-webui-secrets")["data"]
-    assert {"secret-key", "admin-password"} == set(data)
+    assert {"secret-key", "admin-password", "api-key", "client-secret"} == set(data)
+    # What nobody asked for is there and empty, so that no reference to a Secret is optional.
+    assert data["api-key"] == data["client-secret"] == ""
     rest = json.dumps([item.body for item in objects if item.kind != "Secret"])
-    for value in data.values():
+    for value in filter(None, data.values()):
         assert value not in rest
         assert base64.b64decode(value).decode() not in rest
 
 
 def test_own_secrets_replace_the_created_one() -> None:
-    case = replace(scenario("local"), sets=("global.chat.secretKey.existingSecret=mine", "global.chat.auth.admin.existingSecret=mine"))
-    objects = rendered(case)
+    brought = ("global.chat.secretKey", "global.chat.auth.admin", "global.chat.auth.oidc", "global.llm.apiKey")
+    objects = rendered(scenario("gpt-oss-hospital"))
+    assert all(f'"{path.split(".")[-1]}": {{' in scenario("gpt-oss-hospital").extra for path in brought)
     assert not [item for item in objects if item.kind == "Secret" and item.name.endswith("-webui-secrets")]
 
 
