@@ -4,6 +4,7 @@ import base64
 import time
 from dataclasses import dataclass, replace
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from . import charts, diagnose, install, recorded
 from .errors import UserError
@@ -11,7 +12,9 @@ from .kubectl import Kubectl
 from .progress import Phases, Say, console
 from .render import Case
 from .scenarios import scenario
-from .webui import Answer, WebUI
+
+if TYPE_CHECKING:  # the client's libraries take a quarter of a second to load, for one command
+    from .webui import Answer, WebUI
 
 QUESTION = "What is the capital of France?"
 # The engine's image, the weights and a slow disk; a start takes about a minute on two cores.
@@ -28,7 +31,7 @@ class Account:
     model: str
 
 
-def up(provider: ModuleType, question: str = QUESTION) -> Answer:
+def up(provider: ModuleType, question: str = QUESTION) -> "Answer":
     """The whole way, with a line for each phase, and the first answer. Run again, it takes what is there."""
     phases = Phases()
     phases.run({**provider.PREPARATIONS, "charts": get_charts, "node": provider.up})
@@ -109,8 +112,10 @@ def account(provider: ModuleType) -> Account:
     return Account(provider.chat_url(), environment["WEBUI_ADMIN_EMAIL"], password, environment["DEFAULT_MODELS"])
 
 
-def ask(account: Account, question: str, say: Say = lambda note: None) -> Answer:
+def ask(account: Account, question: str, say: Say = lambda note: None) -> "Answer":
     """One question of the signed-in account, as a browser asks it."""
+    from .webui import WebUI
+
     ui = WebUI(account.url)
     say("signing in")
     ui.sign_in(account.email, account.password)
@@ -119,7 +124,7 @@ def ask(account: Account, question: str, say: Say = lambda note: None) -> Answer
     return ui.chat(question, account.model)
 
 
-def wait_for_model(ui: WebUI, model: str, say: Say = lambda note: None, seconds: float = 120) -> None:
+def wait_for_model(ui: "WebUI", model: str, say: Say = lambda note: None, seconds: float = 120) -> None:
     """A healthy chat with a wrong address shows nothing but an empty list, so the list is what counts."""
     deadline = time.monotonic() + seconds
     while model not in (models := ui.models()):
@@ -132,7 +137,7 @@ def wait_for_model(ui: WebUI, model: str, say: Say = lambda note: None, seconds:
         time.sleep(1)
 
 
-def report(account: Account, question: str, answer: Answer, phases: Phases) -> None:
+def report(account: Account, question: str, answer: "Answer", phases: Phases) -> None:
     console.print(f"\n  Address   {account.url}   (from another machine: ssh -L 8080:{account.url.removeprefix('http://')} HOST)", soft_wrap=True)
     console.print(f"  Sign in   {account.email}   {account.password}", soft_wrap=True)
     console.print(f"  Question  {question}", markup=False)

@@ -191,17 +191,15 @@ def _folder(chart_digest: str) -> Path:
     return folder
 
 
-_digests: dict[tuple, str] = {}
-
-
+@functools.cache
 def digest(chart: Path) -> str:
-    """One digest over every file of the chart's folder and the code that reads what it renders."""
+    """One digest over every file of the chart's folder and the code that reads what it renders.
+
+    It is taken once a process: a chart is not edited while the process that renders it runs.
+    """
     files = [*sorted(path for path in chart.rglob("*") if path.is_file()), Path(__file__), Path(kubeyaml.__file__)]
-    stamp = tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in files)
-    if stamp not in _digests:
-        parts = [f"{path.relative_to(chart) if path.is_relative_to(chart) else path.name} {sha256(path)}" for path in files]
-        _digests[stamp] = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:20]
-    return _digests[stamp]
+    parts = [f"{path.relative_to(chart) if path.is_relative_to(chart) else path.name} {sha256(path)}" for path in files]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:20]
 
 
 def _write(path: Path, content: str) -> None:

@@ -47,7 +47,8 @@ def server(tmp_path: Path) -> Iterator[str]:
     """A release server on loopback; files under tmp_path/www."""
     (tmp_path / "www").mkdir()
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Releases, directory=tmp_path / "www")) as httpd:
-        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        # It looks for its end every half second otherwise.
+        threading.Thread(target=httpd.serve_forever, args=(0.01,), daemon=True).start()
         yield f"http://127.0.0.1:{httpd.server_port}"
         httpd.shutdown()
 
