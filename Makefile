@@ -11,7 +11,7 @@ WITH := $(if $(PROVIDER),--provider $(PROVIDER))
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup chat chat-down test lint format snapshots
+.PHONY: help setup chat chat-down test lint format snapshots bench
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -47,3 +47,6 @@ format: setup ## Let ruff write the Python as it should be
 
 snapshots: setup ## Render the snapshots again, with the real archives
 	$(BIN)/scout-chat snapshot --update
+
+bench: setup ## Measure the harness against helm-unittest (minutes)
+	$(BIN)/python -m tests.benchmarks.helm_unittest

@@ -1,5 +1,6 @@
 """The command line: parses and prints; what happens is in the modules."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -213,10 +214,14 @@ def test_command(tier: Annotated[str, typer.Argument(help="static, cluster or al
     with Phases().phase("tools") as say:
         for name in ("helm", "helm3"):
             tools.tool(name, say)
+        # chart-testing is asked where it can be had; the checks that stand in for it are asked everywhere.
+        with contextlib.suppress(UserError):
+            tools.tool("ct", say)
     chat.get_charts()
     failed = 0
     if tier != "cluster":
-        failed |= _pytest("tests/static", "-n", "2")
+        # In one process: the renders, which take the time, are made on every core before the first test.
+        failed |= _pytest("tests/static")
     if tier != "static":
         try:
             module = cluster.provider()

@@ -28,14 +28,15 @@ class _Strict(BaseModel):
 
 
 class Base(_Strict):
-    """A scenario with more switched on, over which paths are changed, but for those that begin with one of ``skip``."""
+    """A scenario with more switched on, over which paths are changed: those that begin with ``only`` and with none of ``skip``."""
 
     over: str
     extra: dict = {}
+    only: str = ""
     skip: list[str] = []
 
     def takes(self, path: str) -> bool:
-        return not any(path.startswith(prefix) for prefix in self.skip)
+        return path.startswith(self.only) and not any(path.startswith(prefix) for prefix in self.skip)
 
     def case(self, name: str) -> Case:
         case = scenario(self.over)

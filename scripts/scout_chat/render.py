@@ -138,7 +138,7 @@ def _render(case: Case, chart: Path) -> list[Object]:
 def refusal(stderr: str) -> str:
     """What the chart said, out of ``Error: execution error at (file:1:2): message`` and the advice around it."""
     message = stderr.rpartition("Error: ")[2].strip().removesuffix("Use --debug flag to render out invalid YAML").strip()
-    message = re.sub(r"^(INSTALLATION FAILED: |UPGRADE FAILED: )?execution error at \([^)]*\): ", "", message)
+    message = re.sub(r"^(INSTALLATION FAILED: |UPGRADE FAILED: )?(execution error at \([^)]*\): )?", "", message)
     return re.sub(r"^values don't meet the specifications of the schema\(s\) in the following chart\(s\):\nscout-chat:\n", "", message)
 
 

@@ -28,8 +28,9 @@ def text() -> str:
     return json.dumps(build(), indent=1, ensure_ascii=False) + "\n"
 
 
+@functools.cache
 def build() -> dict:
-    """The schema, from schema/values, schema/upstream, the chart's values.yaml (descriptions) and Kubernetes' own types."""
+    """The schema (to read, not to change), from schema/values, schema/upstream, the chart's values.yaml (descriptions) and Kubernetes' own types."""
     sources = {path.stem: kubeyaml.load(path.read_text()) for path in sorted(SOURCES.glob("*.yaml"))}
     definitions = sources.pop("definitions") | {"toolCallParser": {"enum": kubeyaml.load(VLLM.read_text())["toolCallParsers"]}}
     properties = {}
@@ -50,8 +51,9 @@ def build() -> dict:
     return root
 
 
+@functools.cache
 def values_of(chart: str) -> dict:
-    """The chart's values as this chart's defaults leave them."""
+    """The chart's values (to read, not to change) as this chart's defaults leave them."""
     ours = kubeyaml.load((CHART / "values.yaml").read_text())[chart]
     return merge(upstream.recorded(chart)["values"], ours)
 
@@ -106,7 +108,7 @@ def _put(node: dict, path: list[str], body: dict) -> None:
 def _laid_over(node: dict, source: dict, values: object) -> dict:
     """The source wins; below ``properties`` both go on. ``x-frozen`` holds a whole subtree at this chart's defaults."""
     if "x-frozen" in source or "x-frozen" in node:
-        return _frozen(values) | {"description": source.get("x-frozen") or node["x-frozen"]}
+        return _frozen(values) | {"description": source.get("x-frozen") or node.get("x-frozen", "")}
     if "$ref" in source or "anyOf" in source or "const" in source or "enum" in source:
         return source
     merged = node | {key: value for key, value in source.items() if key != "properties"}

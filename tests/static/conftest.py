@@ -42,10 +42,14 @@ def rendered(case: Case) -> tuple[Object, ...]:
     return tuple(render(case, chart(case.name)))
 
 
-@cache
 def chart(name: str = "local") -> Path:
     """The chart's folder: the real one, or the recorded render of the scenario."""
-    return CHART if HAVE_CHARTS else recorded.chart(scenario(name), Path(_folder()) / name)
+    return CHART if HAVE_CHARTS else _recorded(name)
+
+
+@cache
+def _recorded(name: str) -> Path:
+    return recorded.chart(scenario(name), Path(_folder()) / name)
 
 
 @cache

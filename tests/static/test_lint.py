@@ -41,8 +41,8 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str) ->
 
 
 def test_a_field_that_chart_testing_does_not_know_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    copy(tmp_path, monkeypatch, "home: ", "homepage: ")
-    with pytest.raises(yamale.YamaleError, match="homepage: Unexpected element"):
+    copy(tmp_path, monkeypatch, "keywords: ", "tags: ")
+    with pytest.raises(yamale.YamaleError, match="tags: Unexpected element"):
         next(lint.same_checks())
 
 

@@ -1,0 +1,29 @@
+"""Files that commands write: which there are, which are stale."""
+
+from pathlib import Path
+
+from . import reference, schema, upstream
+from .install import archives_at_hand
+from .paths import ROOT
+
+
+def stale() -> list[str]:
+    """Paths, from the repository's root, of generated files that are not as they would be written now."""
+    return [str(path.relative_to(ROOT)) for path, text in _files().items() if not path.exists() or path.read_text() != text]
+
+
+def update() -> None:
+    """Writes every generated file. What is made from another comes after it."""
+    for source in (_upstream, schema.files, reference.files):
+        for path, text in source().items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        upstream.recorded.cache_clear()
+
+
+def _upstream() -> dict[Path, str]:
+    return upstream.files() if archives_at_hand() else {}
+
+
+def _files() -> dict[Path, str]:
+    return _upstream() | schema.files() | reference.files()

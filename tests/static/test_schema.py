@@ -1,0 +1,90 @@
+"""Proves: the schema is as generated, closed everywhere, and knows every key of the pinned upstream charts.
+
+It does not prove that a bad value is refused; tests/bad does.
+"""
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+
+import jsonschema_rs
+import pytest
+from scout_chat import generated, kubeyaml, schema, upstream
+from scout_chat.paths import CHART
+from scout_chat.render import render
+from scout_chat.scenarios import scenario
+from scout_chat.tools import tool
+
+from .conftest import chart
+
+
+def test_generated_files_are_as_committed() -> None:
+    """If this fails after a change that you meant: scout-chat schema --update, read git diff, commit it."""
+    assert generated.stale() == []
+
+
+def nodes(node: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], dict]]:
+    """Every subschema that describes a value, not those that only ask (if, not, contains)."""
+    if isinstance(node, dict):
+        yield path, node
+        for key in ("properties", "definitions"):
+            for name, child in node.get(key, {}).items():
+                yield from nodes(child, (*path, name))
+        for key in ("items", "additionalProperties"):
+            yield from nodes(node.get(key), (*path, key))
+
+
+def test_an_object_with_keys_takes_no_others() -> None:
+    open_ = [".".join(path) for path, node in nodes(schema.build()) if "properties" in node and node.get("additionalProperties") is not False]
+    assert open_ == []
+
+
+def test_only_the_subset_that_both_helms_read_alike() -> None:
+    """Draft-07, no reference out of the file, no keyword of a later draft, no format (Helm 4 only notes it)."""
+    text = (CHART / "values.schema.json").read_text()
+    assert json.loads(text)["$schema"] == "http://json-schema.org/draft-07/schema#"
+    for keyword in ("$defs", "unevaluatedProperties", "dependentRequired", "prefixItems", "format"):
+        assert f'"{keyword}":' not in text
+    assert not re.search(r'"\$ref": "(?!#/definitions/)', text)
+    jsonschema_rs.Draft7Validator(json.loads(text))
+
+
+@pytest.mark.parametrize("name", ["modelSpec", "vllmConfig"])
+def test_every_key_of_an_engine_that_the_upstream_templates_read_is_taken_or_refused(name: str) -> None:
+    """A bump that brings a key shows here: decide what becomes of it."""
+    source = kubeyaml.load((schema.SOURCES / "vllm-stack.yaml").read_text())["definitions"]["modelSpec"]
+    ours = source if name == "modelSpec" else source["properties"]["vllmConfig"]
+    read = set(upstream.recorded("vllm-stack")["items"][name])
+    assert set(ours["properties"]) | set(ours["x-refused"]) == read
+    assert not set(ours["properties"]) & set(ours["x-refused"])
+
+
+@pytest.mark.parametrize("name", ["vllm-stack", "open-webui"])
+def test_every_default_of_the_upstream_chart_has_a_place(name: str) -> None:
+    """Helm checks the coalesced values: a default without a key in the schema would refuse every install."""
+    built = schema.build()
+    validator = jsonschema_rs.Draft7Validator({**built["properties"][name], "definitions": built["definitions"]})
+    assert [error.message for error in validator.iter_errors(schema.values_of(name))] == []
+
+
+def test_a_stale_file_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Planted: the sources say something else than the file."""
+    monkeypatch.setattr(schema, "text", lambda: "{}")
+    assert "charts/scout-chat/values.schema.json" in generated.stale()
+
+
+@pytest.mark.parametrize("helm", ["helm", "helm3"])
+def test_a_comment_says_the_same_to_both_helms(helm: str) -> None:
+    """The schema is in force where it lies: a key nobody knows is refused by plain `helm template`, not only by this suite."""
+    options = scenario("local").options()
+    result = subprocess.run([tool(helm), "template", "x", str(chart()), *options, "--set", "global.x=1"], capture_output=True, text=True)
+    assert result.returncode and "at '/global': additional properties 'x' not allowed" in result.stderr
+
+
+def test_a_preset_and_a_users_file_pass() -> None:
+    """The other side of the corpus: what is right is not refused."""
+    for name, extra in (("gpt-oss", {"global": {"chat": {"name": "Ward 3"}}}), ("local", {"vllmRouter": {"nodeSelector": {"disk": "ssd"}}})):
+        case = scenario(name)
+        render(replace(case, extra=json.dumps(extra)), chart(name))
