@@ -131,7 +131,7 @@ def _other_archive(source: str, name: str, pin: ChartPin) -> Path:
 
 
 def _scenarios(source: str, folder: Path) -> dict[str, Case]:
-    """The revision's own scenarios over its own values files; of a revision without a registry, today's as far as its files go."""
+    """The revision's own scenarios over its own values files; of a revision without a registry, today's, with today's file where it has none."""
     registry, cases = folder / "tests/scenarios.yaml", scenarios()
     if registry.exists():
         try:
@@ -139,8 +139,12 @@ def _scenarios(source: str, folder: Path) -> dict[str, Case]:
         except ValidationError as error:
             wrong = error.errors()[0]
             raise UserError(f"this checkout cannot read tests/scenarios.yaml of {source}: {'.'.join(map(str, wrong['loc']))}: {wrong['msg']}") from None
-    own = {name: replace(case, values=tuple(str(folder / "values" / value) for value in case.values)) for name, case in cases.items()}
-    return {name: case for name, case in own.items() if all(Path(f"{value}.yaml").is_file() for value in case.values)}
+
+    def file(value: str) -> str:
+        own = folder / "values" / value
+        return str(own if own.with_name(f"{own.name}.yaml").is_file() else PRESETS / value)
+
+    return {name: replace(case, values=tuple(map(file, case.values))) for name, case in cases.items()}
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
