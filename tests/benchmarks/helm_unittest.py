@@ -28,8 +28,8 @@ from scout_chat.render import Case
 from scout_chat.scenarios import scenarios
 from scout_chat.tools import tool
 
-# gpt-oss-20b is gpt-oss with another model; local-two-engines contains local-node-port.
-LEFT_OUT = ("gpt-oss-20b", "local-node-port")
+# gpt-oss-20b is gpt-oss with another model, local-two-engines contains local-node-port, gpt-oss-observed adds few objects.
+LEFT_OUT = ("gpt-oss-20b", "local-node-port", "gpt-oss-observed")
 ROUNDS = 7
 PER_OBJECT = 12
 # What people assert: of each object the first value of each of these, then values spread evenly over it.
