@@ -2,11 +2,15 @@
 
 import base64
 import json
+import os
+import subprocess
 from dataclasses import replace
 
 import pytest
+from scout_chat.paths import CHART
 from scout_chat.render import Case, Object
 from scout_chat.scenarios import scenario, scenarios
+from scout_chat.tools import tool
 
 from .conftest import one, rendered
 
@@ -161,3 +165,19 @@ def test_every_image_is_pinned(case: Case) -> None:
         for part in pod.get("containers", []) + pod.get("initContainers", []):
             tag = part["image"].rpartition(":")[2]
             assert tag != part["image"] and tag not in ("latest", "main"), f"{item.kind} {item.name}: {part['image']}"
+
+
+@pytest.mark.charts
+@pytest.mark.parametrize(
+    ("name", "said", "unsaid"),
+    [
+        ("local", "Sign in as admin@example.org; the first password is in a Secret:", "redirect URI"),
+        ("gpt-oss-hospital", "Sign in with SSO, which must know the redirect URI https://chat.example.org/oauth/oidc/callback", "password"),
+    ],
+)
+def test_the_notes_say_how_people_sign_in(name: str, said: str, unsaid: str) -> None:
+    """Helm prints notes at an install alone; a dry run on the client needs no cluster."""
+    case = scenario(name)
+    command = [tool("helm"), "install", case.release, str(CHART), "--namespace", case.namespace, "--dry-run=client", *case.options()]
+    notes = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | {"KUBECONFIG": os.devnull}).stdout.partition("NOTES:")[2]
+    assert said in notes and unsaid not in notes
