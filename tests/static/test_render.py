@@ -71,7 +71,7 @@ def test_scalars_are_read_as_helm_reads_them(helm: str, tmp_path: Path) -> None:
 def test_a_dropped_value_is_an_error() -> None:
     """Helm only warns when a table meets a string, and drops one of them."""
     with pytest.raises(RenderError, match="Helm dropped a value"):
-        render(replace(scenario("local"), sets=("open-webui.persistence.s3=yes",), schema=False), CHART)
+        render(replace(scenario("local"), sets=("open-webui.copyAppData.resources=yes",), schema=False), CHART)
 
 
 def test_no_null_in_default_values() -> None:
