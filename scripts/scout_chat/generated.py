@@ -18,7 +18,13 @@ def update() -> None:
         for path, text in source().items():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
-        upstream.recorded.cache_clear()
+        forget()
+
+
+def forget() -> None:
+    """What was read of these files before is not what is there now."""
+    for read in (upstream.recorded, schema.values_of, schema.build):
+        read.cache_clear()
 
 
 def _upstream() -> dict[Path, str]:

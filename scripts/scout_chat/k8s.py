@@ -39,7 +39,7 @@ def problems(body: dict, minor: str, crds: Iterable[dict] = ()) -> list[str]:
 def duplicates(body: dict, minor: str) -> list[str]:
     """Items of a list that server-side apply, or a strategic merge, cannot tell apart, as ``$.path: why``. Kubernetes' schema says which keys count."""
     name = _names(minor).get(_kind(body))
-    return list(_duplicates(body, {"$ref": f"#/$defs/{name}"}, _definitions(minor), "$")) if name else []
+    return list(_duplicates(body, {"$ref": f"#/$defs/{name}"}, definitions(minor), "$")) if name else []
 
 
 def from_archive(body: dict) -> bool:
@@ -64,14 +64,15 @@ def _document(minor: str) -> dict:
     return json.loads(path.read_bytes())
 
 
-def _definitions(minor: str) -> dict:
+def definitions(minor: str) -> dict[str, dict]:
+    """Kubernetes' own types, strict, by their full names; references are ``#/$defs/<name>``. Read once: not to be changed."""
     return _document(minor)["$defs"]
 
 
 @functools.cache
 def _names(minor: str) -> dict[tuple[str, str, str], str]:
     """Each kind's definition."""
-    known = _definitions(minor).items()
+    known = definitions(minor).items()
     return {(gvk["group"], gvk["version"], gvk["kind"]): name for name, body in known for gvk in body.get("x-kubernetes-group-version-kind", [])}
 
 

@@ -83,32 +83,17 @@ def paths() -> dict[str, dict]:
 
 
 def _leaves(node: dict, definitions: dict, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], dict]]:
-    node = resolved(node, definitions)
+    """A leaf carries the name of its definition as ``kind``; a type of Kubernetes' is a leaf, whatever it holds."""
+    node, kind = schema.resolved(node, definitions)
     if path == (*MODEL[:2], "modelSpec"):
         yield from _leaves(definitions["modelSpec"], definitions, MODEL)
     elif len(path) == 2 and path[1] == "global":
         return  # Helm's copy of global, not for a user to set
-    elif node.get("title") != "Kubernetes" and "properties" in node:
+    elif "properties" in node and not kind[:1].isupper():
         for key, child in node["properties"].items():
             yield from _leaves(child, definitions, (*path, key))
-    elif not _closed(node):
-        yield path, node
-
-
-def resolved(node: dict, definitions: dict) -> dict:
-    """The node with what it refers to; a type of Kubernetes' is a leaf and keeps its name as ``$ref``."""
-    reference = node.get("$ref") or next((part["$ref"] for part in node.get("allOf", []) if "$ref" in part), "")
-    name = reference.rpartition("/")[2]
-    if not name:
-        return node
-    if name[0].isupper():
-        return {"title": "Kubernetes", "$ref": name} | {key: node[key] for key in ("description",) if key in node}
-    return resolved(definitions[name], definitions) | {"definition": name} | {key: value for key, value in node.items() if key not in ("$ref", "allOf")}
-
-
-def _closed(node: dict) -> bool:
-    """Whether the schema leaves one value only, or none."""
-    return "const" in node or 0 in (node.get("maxLength"), node.get("maxItems")) or node.get("not") == {}
+    elif not schema.one_value(node):
+        yield path, node | {"kind": kind}
 
 
 def changes() -> list[Change]:
@@ -129,7 +114,7 @@ def changes() -> list[Change]:
 def changed(node: dict, default: object, number: int) -> tuple[object, tuple[str, ...]]:
     """Another value that the schema accepts, and the texts that betray it; no texts if it has nothing of its own."""
     mark = f"live{number}"
-    kind = node.get("$ref") or node.get("definition") or ""
+    kind = node.get("kind", "")
     items = node.get("items", {})
     if node.get("type") == "array" and "$ref" in items:
         kind = items["$ref"].rpartition("/")[2] + "[]"
@@ -212,7 +197,7 @@ class Verdict:
 def run(chart: Path = CHART, only: list[Change] | None = None) -> list[Verdict]:
     """Every change over the bases that it is for, until one shows it. Renders come from the cache where the chart is unchanged."""
     wanted = plan()
-    pending = changes() if only is None else only
+    pending = changes() if only is None else list(only)
     verdicts: list[Verdict] = []
     refusals: dict[str, list[str]] = {change.path: [] for change in pending}
     for name, base in wanted.bases.items():

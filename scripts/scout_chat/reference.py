@@ -213,12 +213,6 @@ def rules(node: object, path: str = "") -> Iterator[str]:
         yield from rules(node.get(key), path)
 
 
-def resolved(node: dict, definitions: dict[str, dict]) -> tuple[dict, str]:
-    """The node with the definition that it refers to laid under it, and that definition's name."""
-    name = next((part["$ref"] for part in (node, *node.get("allOf", [])) if "$ref" in part), "").rpartition("/")[2]
-    return ({**definitions[name], **{key: value for key, value in node.items() if key != "$ref"}}, name) if name else (node, "")
-
-
 def _heading(node: dict, path: str) -> str:
     return f"{node['title']}: `{path}`" if "title" in node else f"`{path}`"
 
@@ -232,30 +226,25 @@ def _entries(path: str, node: dict, default: object, definitions: dict[str, dict
         below = f"{path}.{key}" if path else key
         has = isinstance(default, dict) and key in default
         value = default[key] if has else None
-        said, name = resolved(child, definitions)
+        said, name = schema.resolved(child, definitions)
         # Kubernetes' types and what KINDS names are values; any other map with keys is gone into.
-        if "properties" in said and not _closed(said) and not name[:1].isupper() and name not in KINDS:
+        if "properties" in said and not schema.one_value(said) and not name[:1].isupper() and name not in KINDS:
             yield from _entries(below, said, value, definitions)
             continue
         shown = REQUIRED if key in required else json.dumps(value, ensure_ascii=False) if has else ""
-        yield Entry(below, _kind(child, definitions), shown, said.get("description", ""), said.get("examples", []), _closed(said), below in _set_here())
-
-
-def _closed(node: dict) -> bool:
-    """Whether the schema leaves one value only, or none."""
-    if "properties" in node:
-        return all(_closed(child) for child in node["properties"].values())
-    return "const" in node or 0 in (node.get("maxLength"), node.get("maxItems")) or node.get("not") == {}
+        yield Entry(
+            below, _kind(child, definitions), shown, said.get("description", ""), said.get("examples", []), schema.one_value(said), below in _set_here()
+        )
 
 
 def _kind(node: dict, definitions: dict[str, dict]) -> str:
     """What a value must be, in words."""
-    said, name = resolved(node, definitions)
+    said, name = schema.resolved(node, definitions)
     if name[:1].isupper():
         return f"*{name}*"
     if name in KINDS:
         return KINDS[name]
-    if "properties" in said and _closed(said):
+    if "properties" in said and schema.one_value(said):
         return "map"
     if "const" in said:
         return f"`{json.dumps(said['const'])}`" if len(json.dumps(said["const"])) < LONG else "as it is"

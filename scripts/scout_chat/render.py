@@ -118,8 +118,10 @@ def render_all(cases: Iterable[Case], chart: Path = CHART) -> None:
         with contextlib.suppress(RenderError):
             render(case, chart)
 
+    # Cases that differ in their names alone are one render.
+    missing = {path: case for case in cases if not (path := _cached(case, chart)).exists()}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(one, [case for case in cases if not _cached(case, chart).exists()]))
+        list(pool.map(one, missing.values()))
 
 
 def _render(case: Case, chart: Path) -> list[Object]:
@@ -128,6 +130,8 @@ def _render(case: Case, chart: Path) -> list[Object]:
     command += [] if case.schema else ["--skip-schema-validation"]
     # Without garbage collection a render takes a sixth less time and 6 MB more memory.
     result = subprocess.run([*command, *case.options()], capture_output=True, text=True, env=os.environ | {"GOGC": "off"})
+    if result.returncode < 0:  # no answer of Helm's, and none to keep
+        raise UserError(f"helm was ended by signal {-result.returncode} while it rendered {case.name}", "Is there enough memory? Run the command again.")
     if result.returncode:
         raise RenderError(refusal(result.stderr))
     if "warning: " in result.stderr:  # Helm 3 says "coalesce.go:237: warning: ", Helm 4 "level=INFO msg=\"warning: "

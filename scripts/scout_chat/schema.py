@@ -7,10 +7,9 @@ upstream chart gives a default, and then refuses every other. Only draft-07 is u
 import functools
 import json
 import re
-from importlib.resources import files as resources
 from pathlib import Path
 
-from . import kubeyaml, upstream
+from . import k8s, kubeyaml, upstream
 from .paths import CHART, ROOT
 from .pins import pins
 
@@ -176,7 +175,7 @@ def _needed(root: dict, own: dict[str, dict]) -> dict[str, dict]:
 
 def _kubernetes(name: str) -> dict:
     """Kubernetes' own type, strict, without its prose; references by the last part of the type's name."""
-    types = _types()
+    types = k8s.definitions(pins().kubernetes[0])
     (full,) = [group + name for group in GROUPS if group + name in types] or [key for key in types if key.endswith(f".{name}")][:1]
 
     def plain(node: object) -> object:
@@ -197,10 +196,17 @@ def _kubernetes(name: str) -> dict:
     return plain(types[full])
 
 
-@functools.cache
-def _types() -> dict[str, dict]:
-    folder = f"kubernetes-json-schema/v{pins().kubernetes[0]}.0-local-strict"
-    return json.loads(resources("kubernetes_validate").joinpath(folder, "_definitions.json").read_text())["$defs"]
+def resolved(node: dict, definitions: dict[str, dict]) -> tuple[dict, str]:
+    """The node with the definition that it refers to laid under it, and that definition's name; a capital names a type of Kubernetes'."""
+    name = next((part["$ref"] for part in (node, *node.get("allOf", [])) if "$ref" in part), "").rpartition("/")[2]
+    return ({**definitions[name], **{key: value for key, value in node.items() if key != "$ref"}}, name) if name else (node, "")
+
+
+def one_value(node: dict) -> bool:
+    """Whether the schema leaves one value only, or none."""
+    if "properties" in node:
+        return all(one_value(child) for child in node["properties"].values())
+    return "const" in node or 0 in (node.get("maxLength"), node.get("maxItems")) or node.get("not") == {}
 
 
 def merge(under: dict, over: dict) -> dict:

@@ -49,8 +49,12 @@ def _tokened(node: object) -> object:
         return [_tokened(item) for item in node]
     if not isinstance(node, dict):
         return node
-    tokens = {version: token for token, version in versions().items()}
-    return {key: tokens.get(value, value) if key in VERSION_LABELS else _tokened(value) for key, value in node.items()}
+    return {key: _tokens().get(value, value) if key in VERSION_LABELS else _tokened(value) for key, value in node.items()}
+
+
+@functools.cache
+def _tokens() -> dict[str, str]:
+    return {version: token for token, version in versions().items()}
 
 
 def files(case: Case) -> dict[Path, str]:

@@ -13,7 +13,7 @@ from .paths import ROOT
 from .pins import pins
 
 FOLDER = ROOT / "schema" / "upstream"
-# How templates read the fields of a list's items, which have no default: the patterns' first group is the key.
+# How templates read the fields of a list's items, which have no default: whichever group of the pattern matches is the key.
 ITEMS = {
     "vllm-stack": {
         "modelSpec": r'modelSpec\.(\w+)|hasKey \$modelSpec "(\w+)"',
@@ -52,18 +52,14 @@ def extract(chart: str) -> dict:
     templates = re.sub(r"\{\{-?\s*/\*.*?\*/\s*-?\}\}", "", templates, flags=re.DOTALL)
     read = {path.rstrip(".") for path in re.findall(r"\.Values\.([\w.]+)", templates)}
     leaves = {".".join(path) for path in _leaves(values)}
+    passed_on = {dependency["name"] for dependency in metadata["dependencies"]}
     return {
         "appVersion": metadata.get("appVersion", ""),
         "values": _without_samples(values),
         "reads": sorted(path for path in read if not _under(path, leaves) and not any(leaf.startswith(f"{path}.") for leaf in leaves)),
-        "unread": sorted(leaf for leaf in leaves if leaf.split(".")[0] not in subcharts(chart) and not _under(leaf, read)),
+        "unread": sorted(leaf for leaf in leaves if leaf.split(".")[0] not in passed_on and not _under(leaf, read)),
         "items": {name: sorted({"".join(key) for key in re.findall(pattern, templates)}) for name, pattern in ITEMS.get(chart, {}).items()},
     }
-
-
-def subcharts(chart: str) -> set[str]:
-    """The keys of the chart's own dependencies, whose values it passes on."""
-    return {"vllm-stack": {"kube-prometheus-stack", "prometheus-adapter"}, "open-webui": {"ollama", "pipelines", "tika", "terminals"}}[chart]
 
 
 def _leaves(values: dict, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:

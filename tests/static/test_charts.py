@@ -1,14 +1,18 @@
-"""Proves: an archive is used only if its sha256 is the pinned one, from whichever source, and mistakes are named."""
+"""Proves: an archive is used only if its sha256 is the pinned one, from whichever source, mistakes are named, and unpacking changes nothing."""
 
+import re
 import shutil
+import tarfile
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
-from scout_chat import charts
+from scout_chat import charts, kubeyaml
 from scout_chat.errors import UserError
 from scout_chat.paths import CHART, sha256
 from scout_chat.pins import ChartPin
+from scout_chat.render import render
+from scout_chat.scenarios import scenario
 
 CONTENT = b"a chart archive"
 
@@ -90,3 +94,26 @@ def test_the_lock_file_belongs_to_the_dependencies(tmp_path: Path) -> None:
     lock.write_text(lock.read_text().replace("sha256:5", "sha256:6"))
     with pytest.raises(RenderError, match="out of sync"):
         helm("dependency", "build", str(tmp_path / "chart"), kubeconfig=Path("/dev/null"))
+
+
+@pytest.mark.charts
+def test_the_unpacked_copy_is_the_chart(tmp_path: Path) -> None:
+    """Every file of the archives is in it as it was, but for the subcharts' own subcharts and tests, and what asks for those."""
+    charts.unpack(CHART, tmp_path / "scout-chat")
+    for archive in charts.resolve(download=False):
+        with tarfile.open(archive.path) as tar:
+            members = [member for member in tar if member.isfile() and not re.match(r"[^/]+/(charts|tests|ci)/", member.name)]
+            for member in members:
+                copy = (tmp_path / "scout-chat/charts" / member.name).read_bytes()
+                if member.name == f"{archive.name}/Chart.yaml":
+                    whole, kept = kubeyaml.load(tar.extractfile(member).read().decode()), kubeyaml.load(copy.decode())
+                    assert {**kept, "dependencies": whole["dependencies"]} == whole
+                else:
+                    assert copy == tar.extractfile(member).read(), member.name
+
+
+@pytest.mark.charts
+@pytest.mark.parametrize("name", ["gpt-oss-observed", "external-replicas"])
+def test_the_unpacked_copy_renders_what_the_packed_chart_does(name: str) -> None:
+    packed, unpacked = ([item for item in render(scenario(name), cached=cached) if item.kind != "Secret"] for cached in (False, True))
+    assert packed == unpacked

@@ -129,7 +129,7 @@ def schema_paths() -> set[str]:
     definitions = built()["definitions"]
 
     def walk(node: dict, path: str) -> Iterator[str]:
-        node, name = reference.resolved(node, definitions)
+        node, name = schema.resolved(node, definitions)
         if name[:1].isupper() or name == "modelSpec":
             return
         for key, child in node.get("properties", {}).items():

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 from scout_chat import kubeyaml
+from scout_chat import render as rendering
+from scout_chat.errors import UserError
 from scout_chat.paths import CHART
 from scout_chat.render import Case, RenderError, parse, render
 from scout_chat.scenarios import scenario
 from scout_chat.tools import tool
 
-from .conftest import rendered
+from .conftest import chart, rendered
 
 
 def comparable(case: Case) -> dict:
@@ -83,3 +85,15 @@ def test_no_null_in_default_values() -> None:
         return [path] if value is None else []
 
     assert nulls(kubeyaml.load((CHART / "values.yaml").read_text())) == []
+
+
+def test_a_helm_that_was_killed_is_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Out of memory, say: nothing is kept, and the next render asks again."""
+    helm = tmp_path / "helm"
+    helm.write_text("#!/bin/sh\nkill -9 $$\n")
+    helm.chmod(0o755)
+    monkeypatch.setattr(rendering, "tool", lambda name: str(helm))
+    case = replace(scenario("local"), release="killed")
+    for _ in range(2):
+        with pytest.raises(UserError, match="helm was ended by signal 9 while it rendered local"):
+            render(case, chart())

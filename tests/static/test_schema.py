@@ -5,13 +5,15 @@ It does not prove that a bad value is refused; tests/bad does.
 
 import json
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import jsonschema_rs
 import pytest
-from scout_chat import generated, kubeyaml, schema, upstream
+from scout_chat import generated, kubeyaml, reference, schema, upstream
 from scout_chat.paths import CHART
 from scout_chat.render import render
 from scout_chat.scenarios import scenario
@@ -75,9 +77,34 @@ def test_a_stale_file_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "charts/scout-chat/values.schema.json" in generated.stale()
 
 
+@pytest.mark.charts
+def test_one_update_brings_all_in_step(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As after a bump: the record lacks a key that the archive has. What is made from the record is made from the new one."""
+    old = {name: upstream.recorded(name) for name in ("vllm-stack", "open-webui")}
+    old["open-webui"] = old["open-webui"] | {"values": {key: value for key, value in old["open-webui"]["values"].items() if key != "hostAliases"}}
+    for name, record in old.items():
+        (tmp_path / f"{name}.yaml").write_text(kubeyaml.dump(record))
+    (tmp_path / "README.md").write_text(reference.README.read_text())
+    monkeypatch.setattr(upstream, "FOLDER", tmp_path)
+    monkeypatch.setattr(schema, "TARGET", tmp_path / "values.schema.json")
+    monkeypatch.setattr(schema, "SOURCES", shutil.copytree(schema.SOURCES, tmp_path / "sources"))
+    source = tmp_path / "sources/open-webui.yaml"
+    source.write_text(source.read_text().replace("  hostAliases: ", "  hostAliasesNoMore: "))
+    monkeypatch.setattr(reference, "TARGET", tmp_path / "values.md")
+    monkeypatch.setattr(reference, "README", tmp_path / "README.md")
+    try:
+        generated.forget()
+        assert "hostAliases" not in schema.build()["properties"]["open-webui"]["properties"]
+        generated.update()
+        assert "hostAliases" in json.loads((tmp_path / "values.schema.json").read_text())["properties"]["open-webui"]["properties"]
+    finally:
+        monkeypatch.undo()
+        generated.forget()
+
+
 @pytest.mark.parametrize("helm", ["helm", "helm3"])
-def test_a_comment_says_the_same_to_both_helms(helm: str) -> None:
-    """The schema is in force where it lies: a key nobody knows is refused by plain `helm template`, not only by this suite."""
+def test_the_schema_is_in_force_for_both_helms(helm: str) -> None:
+    """A key nobody knows is refused by plain `helm template`, not only by this suite."""
     options = scenario("local").options()
     result = subprocess.run([tool(helm), "template", "x", str(chart()), *options, "--set", "global.x=1"], capture_output=True, text=True)
     assert result.returncode and "at '/global': additional properties 'x' not allowed" in result.stderr

@@ -3,9 +3,8 @@
 from functools import cache
 
 from scout_chat.pins import pins
-from scout_chat.render import Case, render
+from scout_chat.render import Case
 
-from ...conftest import HAVE_CHARTS
 from ..conftest import rendered
 from . import names, objects, pods, references, selectors
 from .index import Render
@@ -41,8 +40,7 @@ def minors(rule: str) -> list[str]:
 
 @cache
 def index(case: Case) -> Render:
-    # chart_for digests the archives each time; whether they are here is known.
-    return Render(case, tuple(render(case)) if HAVE_CHARTS else rendered(case))
+    return Render(case, rendered(case))
 
 
 def judge(rule: str, swept: Render) -> list[Finding]:

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterator
-from decimal import Decimal
 from functools import cache
 
 from scout_chat import kubeyaml
+from scout_chat.diff.tree import quantity
 from scout_chat.paths import ROOT
 
 from .index import Found, Pod, Render
@@ -39,29 +39,15 @@ def resources(render: Render) -> Iterator[Found]:
                 key, unit = missing.split(".")
                 if unit not in {"requests": requests, "limits": limits}[key]:
                     yield pod.owner, f"{name} has no resources.{missing}"
-            try:
-                amounts = {unit: (quantity(requests[unit]), quantity(limits[unit])) for unit in requests.keys() & limits.keys()}
-            except ValueError as error:
-                yield pod.owner, f"{name}: resources: {error}"
-                continue
+            amounts = {unit: (quantity(requests[unit]), quantity(limits[unit])) for unit in requests.keys() & limits.keys()}
             for unit, (request, limit) in sorted(amounts.items()):
-                if request > limit:
+                if request is None or limit is None:
+                    yield pod.owner, f"{name}: resources: {requests[unit] if request is None else limits[unit]!r} is no quantity"
+                elif request > limit:
                     yield pod.owner, f"{name}: resources.requests.{unit} is more than the limit"
             for unit in sorted(requests.keys() | limits.keys()):
                 if "/" in unit and requests.get(unit, limits.get(unit)) != limits.get(unit):
                     yield pod.owner, f"{name}: resources: of {unit} request and limit must be equal"
-
-
-def quantity(value: str | int | float) -> Decimal:
-    """Kubernetes' amounts: 250m, 1Gi, 2e3. Raises ValueError."""
-    found = re.fullmatch(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:[eE]([+-]?\d+)|([EPTGMK]i|[numkMGTPE])?)", str(value))
-    if not found:
-        raise ValueError(f"{value!r} is no quantity")
-    number, exponent, unit = found.groups()
-    if exponent:
-        return Decimal(number).scaleb(int(exponent))
-    scale = Decimal(1024) ** (1 + "KMGTPE".index(unit[0])) if unit and unit.endswith("i") else Decimal(1000) ** ("num kMGTPE".index(unit or " ") - 3)
-    return Decimal(number) * scale
 
 
 # Pod Security Standards, kubernetes.io/docs/concepts/security/pod-security-standards (1.36). Windows is left out.
