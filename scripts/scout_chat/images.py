@@ -148,8 +148,8 @@ def base_rootfs(say: Say = lambda note: None) -> Path:
     return target
 
 
-def in_base(script: str, say: Say = lambda note: None, write: bool = False, env: dict[str, str] | None = None) -> None:
-    """Runs a shell script in the base image's root with the store mounted, as a container would see it.
+def in_base(script: str, say: Say = lambda note: None, write: bool = False, env: dict[str, str] | None = None) -> str:
+    """Runs a shell script in the base image's root with the store mounted, as a container would see it. Returns its standard output.
 
     The mounts live in a namespace of the script's own, so an interruption leaves none. Raises UserError with its last lines.
     """
@@ -161,6 +161,7 @@ def in_base(script: str, say: Say = lambda note: None, write: bool = False, env:
     result = subprocess.run(command, capture_output=True, text=True, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/tmp"} | (env or {}))
     if result.returncode:
         raise UserError(f"a step in the base image failed: {(result.stderr or result.stdout).strip()[-1500:]}")
+    return result.stdout
 
 
 def archive(say: Say = lambda note: None) -> Path:

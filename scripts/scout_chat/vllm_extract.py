@@ -1,0 +1,74 @@
+"""Prints, as JSON, what the vLLM that it runs in accepts. Run by vllm.py inside the engine image's Python packages, never imported."""
+
+import argparse
+import dataclasses
+import inspect
+import json
+import sys
+from collections.abc import Callable
+
+import vllm
+from vllm.entrypoints.launchers.cli_args import make_arg_parser
+from vllm.model_executor.layers.quantization import QUANTIZATION_METHODS
+from vllm.reasoning import ReasoningParserManager
+from vllm.tool_parsers import ToolParserManager
+from vllm.utils.argparse_utils import FlexibleArgumentParser
+from vllm.v1.attention.backends.registry import AttentionBackendEnum
+
+
+def argument(action: argparse.Action) -> dict:
+    """One argument as schema/vllm has it; vllm.py says what each key means."""
+    name, *aliases = [option for option in action.option_strings if not is_negation(action, option)]
+    if not name.startswith("--"):
+        name, aliases = aliases[0], [name]
+    kind, optional, keys = kind_of(action)
+    choices = [choice for choice in action.choices or [] if choice is not None]
+    facts = {"aliases": aliases, "type": kind, "nargs": action.nargs if action.nargs in ("+", "?") else None}
+    return {name: {key: value for key, value in {**facts, "optional": optional, "choices": choices, "keys": keys}.items() if value}}
+
+
+def is_negation(action: argparse.Action, option: str) -> bool:
+    return isinstance(action, argparse.BooleanOptionalAction) and option.startswith("--no-")
+
+
+def kind_of(action: argparse.Action) -> tuple[str, bool, list[str]]:
+    """The kind of value, whether an empty one and `None` are taken, and the keys of a JSON object that takes no others."""
+    if isinstance(action, argparse.BooleanOptionalAction):
+        return "switch", False, []
+    if action.nargs == 0:
+        return "flag", False, []
+    convert, optional = unwrapped(action.type)
+    name = getattr(convert, "__name__", "str")
+    if name == "parse_dataclass":
+        config = inspect.signature(convert).parameters["cls"].default
+        return "config", optional, sorted(field.name for field in dataclasses.fields(config) if field.init)
+    if name == "<lambda>":
+        return ("name" if convert("A-b") == "a_b" else "str"), optional, []
+    kinds = {"loads": "json", "union_dict_and_str": "json-or-text", "human_readable_int": "size", "human_readable_int_or_auto": "size-or-auto"}
+    return kinds.get(name) or {"str": "str", "int": "int", "float": "float"}[name], optional, []
+
+
+def unwrapped(convert: Callable | None) -> tuple[Callable | None, bool]:
+    """What vLLM's optional_type and parse_type have been given."""
+    optional = False
+    while getattr(convert, "__name__", "") in ("_optional_type", "_parse_type"):
+        optional |= convert.__name__ == "_optional_type"
+        convert = inspect.getclosurevars(convert).nonlocals["return_type"]
+    return convert, optional
+
+
+arguments: dict[str, dict] = {}
+for action in make_arg_parser(FlexibleArgumentParser(prog="vllm serve"))._actions:
+    if action.option_strings:
+        arguments |= argument(action)
+json.dump(
+    {
+        "release": f"v{vllm.__version__}",
+        "arguments": dict(sorted(arguments.items())),
+        "toolCallParsers": sorted(ToolParserManager.list_registered()),
+        "reasoningParsers": sorted(ReasoningParserManager.list_registered()),
+        "attentionBackends": sorted(AttentionBackendEnum.__members__),
+        "quantizations": sorted(QUANTIZATION_METHODS),
+    },
+    sys.stdout,
+)

@@ -1,0 +1,137 @@
+"""Proves: every engine that a scenario or a values file makes gets arguments that the pinned vLLM takes, by the record in schema/vllm.
+
+That the record is the real release's, and judges as it does, tests/cluster/test_3_engine.py proves. It does not prove that an engine starts.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from scout_chat import images, kubeyaml, vllm
+from scout_chat.cli import vllm_command
+from scout_chat.errors import UserError
+from scout_chat.paths import PRESETS
+from scout_chat.render import RenderError, render
+from scout_chat.scenarios import scenario, scenarios
+
+from ..conftest import HAVE_CHARTS
+from ..engines import TABLE, cases
+from .conftest import chart, rendered
+
+
+@pytest.mark.parametrize("name", cases())
+def test_engines_get_arguments_that_vllm_takes(name: str) -> None:
+    if name not in scenarios() and not HAVE_CHARTS:
+        pytest.skip("a values file without a scenario has no recorded render")
+    case = cases()[name]
+    objects = rendered(case) if name in scenarios() else render(case)
+    assert {engine: found for engine, arguments in vllm.engines(objects).items() if (found := vllm.problems(arguments))} == {}
+
+
+def test_every_values_file_is_asked() -> None:
+    asked = {name for case in cases().values() for name in case.values}
+    assert asked >= {str(path.relative_to(PRESETS).with_suffix("")) for path in PRESETS.rglob("*.yaml")}
+    # A rule over nothing would pass.
+    assert len(vllm.engines(rendered(scenario("gpt-oss")))) == 1
+
+
+def test_a_wrong_argument_of_a_preset_is_seen() -> None:
+    (arguments,) = vllm.engines(rendered(scenario("gpt-oss"))).values()
+    assert vllm.problems([*arguments, "--seed", "many", "--disable-log-requests"]) == [
+        "--seed is 'many', which is not an integer",
+        "vLLM v0.32.0 has no argument --disable-log-requests: remove it, requests are not logged by default",
+    ]
+
+
+@pytest.mark.parametrize("name", TABLE.refused)
+def test_refused_with_its_message(name: str) -> None:
+    mistake = TABLE.refused[name]
+    (said,) = vllm.problems(["model", *mistake.arguments])
+    assert mistake.says in said
+
+
+@pytest.mark.parametrize("name", TABLE.taken)
+def test_odd_forms_are_taken(name: str) -> None:
+    assert vllm.problems(["model", *TABLE.taken[name]]) == []
+
+
+def test_a_removed_argument_is_unknown_to_the_pinned_release() -> None:
+    """Else the chart would refuse what the engine takes."""
+    assert [name for name in vllm.removed() if name in vllm.recorded().options()] == []
+
+
+def test_the_record_is_as_it_would_be_written() -> None:
+    known = vllm.recorded()
+    assert (vllm.FOLDER / f"{vllm.pinned()}.yaml").read_text() == vllm.text(known)
+    assert known.release == vllm.pinned()
+
+
+def test_the_charts_file_says_what_the_record_says() -> None:
+    ((path, text),) = vllm.files().items()
+    assert path.read_text() == text, "Run scout-chat schema --update"
+    said, known = kubeyaml.load(text), vllm.recorded()
+    assert said == {
+        "release": known.release,
+        "toolCallParsers": list(known.toolCallParsers),
+        "reasoningParsers": list(known.reasoningParsers),
+        "options": known.options(),
+        "removedArguments": vllm.removed(),
+    }
+
+
+def test_one_release_is_pinned() -> None:
+    """The packages, the image that is made of them, and the presets."""
+    (image,) = [image.reference for image in images.IMAGES if image.runtime == "vllm-cpu"]
+    assert image.endswith(f":{vllm.pinned()}")
+    for path in PRESETS.rglob("*.yaml"):
+        stack = kubeyaml.load(path.read_text()).get("vllm-stack") or {}
+        for engine in stack.get("servingEngineSpec", {}).get("modelSpec", []):
+            assert engine["tag"] == vllm.pinned(), path
+
+
+SPEC = "vllm-stack.servingEngineSpec.modelSpec[0]"
+
+
+@pytest.mark.charts
+@pytest.mark.parametrize("argument", ["--gpu_mem=0.9", "--compilation-config.mode=3", "--no-enforce-eager", "--device-memory-utilization=0.9", "-zz"])
+def test_the_chart_leaves_other_spellings_to_vllm(argument: str) -> None:
+    render(replace(scenario("local"), sets=(f"{SPEC}.vllmConfig.extraArgs[3]={argument}",)), chart())
+
+
+@pytest.mark.charts
+def test_the_chart_judges_the_recorded_release_alone() -> None:
+    """What another release accepts is not known here; what is gone since long is gone there too."""
+    unknown = replace(scenario("local"), sets=(f"{SPEC}.vllmConfig.extraArgs[3]=--xyz",))
+    with pytest.raises(RenderError, match="has --xyz, which is no argument of vLLM v0.32.0; the engine would not start$"):
+        render(unknown, chart())
+    render(replace(unknown, sets=(*unknown.sets, f"{SPEC}.tag=v0.33.0")), chart())
+
+
+def test_what_a_bump_changes_is_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    new = vllm.recorded()
+    gone = {name: argument for name, argument in new.arguments.items() if name != "--seed"}
+    dtype = new.arguments["--dtype"].model_copy(update={"choices": ("auto", "int8")})
+    old = new.model_copy(
+        update={
+            "release": "v0.31.0",
+            "arguments": gone | {"--dtype": dtype, "--swap-space": vllm.Argument(type="float")},
+            "toolCallParsers": (*new.toolCallParsers[1:], "older"),
+        }
+    )
+    assert vllm.changes(new, new) == []
+    monkeypatch.setattr(vllm, "FOLDER", tmp_path)
+    for release in (old, new):
+        (tmp_path / f"{release.release}.yaml").write_text(vllm.text(release))
+    vllm_command(diff=("v0.31.0", "v0.32.0"))
+    assert capsys.readouterr().out.splitlines() == [
+        "removed: --swap-space",
+        "added: --seed {type: int}",
+        "changed: --dtype choices -int8 +bfloat16 +float +float16 +float32 +half",
+        "changed: toolCallParsers -older +apertus",
+    ]
+
+
+def test_a_release_that_is_not_recorded_is_said() -> None:
+    with pytest.raises(UserError, match="vLLM v0.1.0 is not recorded") as error:
+        vllm_command(diff=("v0.1.0", vllm.pinned()))
+    assert error.value.hint == f"schema/vllm has {vllm.pinned()} alone."
