@@ -180,6 +180,180 @@ def schema_command(
         raise UserError(f"not as generated: {', '.join(stale)}", "Run scout-chat schema --update, and read what it changed: git diff")
 
 
+GpuName = Annotated[str, typer.Option("--gpu", help="A GPU of schema/gpus.yaml, for example a100-80.")]
+Context = Annotated[str | None, typer.Option("--context", help="Tokens of context, for example 32768 or 32k.")]
+Users = Annotated[int | None, typer.Option("--users", help="Chats of a full context that must be in the cache at once.")]
+KvDtype = Annotated[str, typer.Option("--kv-dtype", help="The cache's numbers: auto (bf16) or fp8.")]
+BatchedTokens = Annotated[int, typer.Option("--max-num-batched-tokens", help="vLLM's argument: tokens in one step.")]
+
+
+def tokens(text: str | None) -> int | None:
+    """32768, 32k and 32K are one number. Raises UserError for none."""
+    if text is None:
+        return None
+    number, thousand = (text[:-1], 1024) if text[-1:] in "kK" else (text, 1)
+    if not number.isdecimal():
+        raise UserError(f"--context {text!r} is no number of tokens", "For example 32768, or 32k.")
+    return int(number) * thousand
+
+
+def kv_dtype_of(text: str) -> str:
+    if text not in ("auto", "fp8"):
+        raise UserError(f"--kv-dtype {text!r} is not known", "auto (bf16) or fp8")
+    return text
+
+
+@app.command("plan")
+def plan_command(
+    model: Annotated[str | None, typer.Argument(help="A model of schema/models, a repository's name, or a config.json.")] = None,
+    gpu: GpuName = "",
+    gpus: Annotated[int | None, typer.Option(help="GPUs of one engine.")] = None,
+    context: Context = None,
+    users: Users = None,
+    kv_dtype: KvDtype = "auto",
+    kv_gib: Annotated[
+        float | None, typer.Option(help="GiB left for the cache of each GPU, where that is known: then exactly what vLLM would make of it.")
+    ] = None,
+    tensor_parallel: Annotated[int | None, typer.Option(help="The same as --gpus, in vLLM's words.")] = None,
+    max_num_batched_tokens: BatchedTokens = 2048,
+    max_num_seqs: Annotated[int | None, typer.Option(help="vLLM's argument: sequences in one step; by default twice the users.")] = None,
+    utilization: Annotated[float | None, typer.Option(help="vLLM's --gpu-memory-utilization; by default 0.92, or 0.95 where that is needed.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every model of the catalogue on that GPU, what fits first.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    picture: Annotated[Path | None, typer.Option(help="Write a picture as well, chats against context for every GPU: PATH.svg or PATH.png.")] = None,
+) -> None:
+    """What fits where, and for how many. Exit status 1 if what is asked for does not fit."""
+    import json
+
+    from . import catalogue, plan_report
+    from .plan import CONTEXT, Ask, plan, ranking
+
+    if gpus and tensor_parallel and gpus != tensor_parallel:
+        raise UserError(
+            f"--gpus {gpus} and --tensor-parallel {tensor_parallel} differ: one engine spreads over all of its GPUs",
+            "Give one of them; for more engines: --replicas of scout-chat preset.",
+        )
+    spread, card, length = tensor_parallel or gpus or 1, catalogue.gpu(gpu) if gpu and gpu != "cpu" else None, tokens(context)
+    if everything:
+        if model or not card:
+            raise UserError("plan --all needs --gpu, and no model")
+        rows = ranking(card, spread, length, users)
+        if as_json:
+            print(json.dumps([row.as_json() if not isinstance(row, UserError) else {"model": item.name, "error": str(row)} for item, row in rows], indent=1))
+        else:
+            Console(width=160).print(plan_report.ranking(rows, users))
+        return
+    if not model:
+        raise UserError("plan needs a model, or --all", f"Models: {', '.join(catalogue.models())}")
+    found, checkpoint = catalogue.find(model)
+    ask = Ask(
+        found, checkpoint, card, spread, length or min(CONTEXT, found.longest), users, kv_dtype_of(kv_dtype), max_num_batched_tokens,
+        max_num_seqs, utilization, kv_gib, "cpu" if gpu == "cpu" else "cuda",
+    )  # fmt: skip
+    answer = plan(ask)
+    if as_json:
+        print(json.dumps(answer.as_json(), indent=1))
+    else:
+        print(plan_report.text(answer))
+    if picture:
+        plan_report.picture(ask, picture)
+    raise typer.Exit(0 if answer.fits else 1)
+
+
+@app.command("calibrate")
+def calibrate_command(
+    source: Annotated[str | None, typer.Argument(metavar="LOG|URL", help="An engine's start-up log (- for a pipe), or http://host:port.")] = None,
+    model: Annotated[str, typer.Option(help="Its model in the catalogue, or a config.json, where the engine's own name is not known.")] = "",
+    gpu: Annotated[str, typer.Option(help="Its GPU, to compare the estimates too; cpu for an engine without one.")] = "",
+    gpus: Annotated[int, typer.Option(help="GPUs of the engine, where it does not say.")] = 1,
+    max_num_batched_tokens: BatchedTokens = 2048,
+    published: Annotated[bool, typer.Option("--published", help="Compare with the logs of others in schema/published.yaml.")] = False,
+) -> None:
+    """What a running engine says of its memory, beside what the planner says."""
+    from . import calibrate, catalogue
+    from . import published as logs
+
+    if published == bool(source):
+        raise UserError("calibrate needs one of a log, an engine's address, and --published", calibrate.HOW)
+    table = Table("figure", Column("planner", justify="right"), Column("engine", justify="right"), Column("error", justify="right"), box=None)
+
+    def row(name: str, said: float, real: float | None) -> None:
+        digits = 0 if isinstance(said, int) else 2
+        error = f"{100 * (said / real - 1):+.2f} %" if real else ""
+        table.add_row(name, f"{said:,.{digits}f}", f"{real:,.{digits}f}" if real is not None else "not said", error)
+
+    if published:
+        for log in logs.logs():
+            row(f"{log.what} ({log.gives})", log.predicted(), log.published)
+    else:
+        engine = calibrate.read(source)
+        asked = calibrate.ask(
+            engine, model, None if gpu in ("", "cpu") else catalogue.gpu(gpu), "cpu" if gpu == "cpu" else "cuda",
+            tensor_parallel=gpus, max_num_batched_tokens=max_num_batched_tokens,
+        )  # fmt: skip
+        print(f"{asked.model.title}, {asked.context} tokens, {asked.kv_gib:.2f} GiB of cache, vLLM {engine.version or 'of a release that it does not say'}")
+        for figure in calibrate.comparison(engine, asked):
+            row(*figure)
+    Console(width=120).print(table)
+
+
+@app.command("preset")
+def preset_command(
+    models: Annotated[
+        list[str] | None, typer.Argument(help="Models of schema/models, or repositories of theirs; MODEL@GPU or MODEL@GPUxN for GPUs of its own.")
+    ] = None,
+    gpu: Annotated[str, typer.Option(help="A GPU of schema/gpus.yaml, or cpu.")] = "",
+    gpus: Annotated[int, typer.Option(help="GPUs of one engine.")] = 1,
+    context: Context = None,
+    users: Users = None,
+    kv_dtype: KvDtype = "auto",
+    kv_gib: Annotated[int | None, typer.Option(help="With --gpu cpu: GiB of memory for the cache.")] = None,
+    max_num_batched_tokens: BatchedTokens = 2048,
+    replicas: Annotated[int, typer.Option(help="Engines of each model.")] = 1,
+    weights: Annotated[str, typer.Option(help="Where the weights are, if not on the hub: nfs://SERVER/PATH, claim:NAME, or /PATH/ON/THE/NODE.")] = "",
+    prefetch: Annotated[bool, typer.Option("--prefetch", help="Fetch and verify the weights before the engine starts.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="The weights are on the volume already; nothing is fetched.")] = False,
+    token_secret: Annotated[str, typer.Option(help="A Secret with the hub's token (key: token), for gated models.")] = "",
+    release: Annotated[str, typer.Option(help="The release's name, which counts in names of Services.")] = "chat",
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Write to a file.")] = None,
+) -> None:
+    """Write a values file for one or more models, planned, with comments."""
+    from . import preset
+
+    request = preset.Request(
+        models=tuple(models or ()), gpu=gpu, gpus=gpus, context=tokens(context), users=users, kv_dtype=kv_dtype_of(kv_dtype), kv_gib=kv_gib,
+        max_num_batched_tokens=max_num_batched_tokens, replicas=replicas, weights=weights, prefetch=prefetch, offline=offline,
+        token_secret=token_secret, release=release,
+    )  # fmt: skip
+    text = preset.write(request)
+    if output:
+        save(output, text)
+    else:
+        print(text, end="")
+
+
+@app.command("vllm")
+def vllm_command(
+    update: Annotated[bool, typer.Option("--update", help="Record the pinned release in schema/vllm.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Compare; exit status 1 if the record is another.")] = False,
+    diff: Annotated[tuple[str, str] | None, typer.Option("--diff", metavar="OLD NEW", help="What changed between two recorded releases.")] = None,
+) -> None:
+    """What the pinned vLLM accepts, asked of the real one (its packages are installed once), and what changed since another release."""
+    from . import vllm
+
+    if update + check + bool(diff) != 1:
+        raise UserError("vllm needs one of --update, --check and --diff")
+    if diff:
+        print("\n".join(vllm.changes(*map(vllm.recorded, diff))) or "nothing changed")
+        return
+    with Phases().phase("vllm") as say:
+        if update:
+            print(f"written: {vllm.update(say).relative_to(ROOT)}")
+        elif lines := vllm.changes(vllm.recorded(), vllm.extract(say)):
+            print("\n".join(lines))
+            raise UserError("schema/vllm is not what the pinned vLLM says", "Run scout-chat vllm --update, and read what it changed: git diff schema/vllm")
+
+
 @app.command("liveness")
 def liveness_command() -> None:
     """Change every value that the schema accepts, once, and show those that change no object."""

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from . import reference, schema, upstream
+from . import catalogue, preset, reference, schema, upstream, vllm
 from .install import archives_at_hand
 from .paths import ROOT
 
@@ -14,7 +14,7 @@ def stale() -> list[str]:
 
 def update() -> None:
     """Writes every generated file. What is made from another comes after it."""
-    for source in (_upstream, schema.files, reference.files):
+    for source in (_upstream, vllm.files, catalogue.files, preset.files, schema.files, reference.files):
         for path, text in source().items():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
@@ -32,4 +32,4 @@ def _upstream() -> dict[Path, str]:
 
 
 def _files() -> dict[Path, str]:
-    return _upstream() | schema.files() | reference.files()
+    return _upstream() | vllm.files() | catalogue.files() | preset.files() | schema.files() | reference.files()

@@ -34,7 +34,15 @@ class ToolPin(_Strict):
     accept: list[str] = []
 
 
+class EnginePin(_Strict):
+    """Images of vLLM, for GPUs and for CPUs; their tag is the release that ``schema/vllm`` describes."""
+
+    repository: str
+    cpu: str
+
+
 class Pins(_Strict):
+    engine: EnginePin
     charts: dict[str, ChartPin]
     kubernetes: list[str]
     tools: dict[str, ToolPin]

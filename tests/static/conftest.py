@@ -1,11 +1,13 @@
 """Static tests render; they touch no cluster and no network."""
 
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import pytest
-from scout_chat import recorded
+from scout_chat import cli, recorded
 from scout_chat.badvalues import corpus
 from scout_chat.paths import CHART
 from scout_chat.pins import pins
@@ -13,6 +15,8 @@ from scout_chat.render import Case, Object, render, render_all
 from scout_chat.scenarios import scenario, scenarios
 
 from ..conftest import HAVE_CHARTS
+
+Command = Callable[..., tuple[int, str]]
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -34,6 +38,20 @@ def wanted(paths: list[str]) -> list[Case]:
         cases.append(mistake.case())
         cases += [mistake.case(schema=False)] if mistake.words and mistake.refused else []
     return cases
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Command:
+    """Runs a command line as a shell would; gives its exit status, and what it printed to both streams."""
+
+    def run(*arguments: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["scout-chat", *arguments])
+        with pytest.raises(SystemExit) as done:
+            cli.main()
+        printed = capsys.readouterr()
+        return done.value.code or 0, printed.out + printed.err
+
+    return run
 
 
 @cache

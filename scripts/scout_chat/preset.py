@@ -1,0 +1,336 @@
+"""Values files for models: chosen by the planner, written to be read by a person. ``schema/presets.yaml`` lists the shipped ones."""
+
+import json
+import re
+import shlex
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from math import ceil
+from pathlib import Path
+
+import jinja2
+from pydantic import BaseModel, ConfigDict
+
+from . import catalogue, kubeyaml, vllm
+from .catalogue import Checkpoint, Gpu, Model
+from .errors import UserError
+from .kvcache import GIB
+from .paths import CHART, PACKAGE, PRESETS, ROOT
+from .pins import pins
+from .plan import BATCHED_TOKENS, CONTEXT, Ask, Plan, changes, plan
+
+SHIPPED = ROOT / "schema" / "presets.yaml"
+TEMPLATE = "preset.yaml.j2"
+# GB of files become GiB of a volume, a tenth more for the hub's bookkeeping, and room for compiled kernels.
+GB, KERNELS_GIB = 1e9 / GIB, 10
+# What nvidia.com/gpu.memory must exceed for each GB on the box: the label lies up to 6 % below (23034 for 24 GB), and Gt is strict.
+MIB_OF_A_GB = 950
+# The Service is <release>-<name>-engine-service, and Kubernetes takes 63 characters.
+AROUND_NAME, LONGEST_NAME = 16, 63
+
+
+class Request(BaseModel):
+    """What ``scout-chat preset`` is asked for; the fields are its arguments and options. A model may name GPUs of its own: MODEL@GPUxN."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    models: tuple[str, ...]
+    gpu: str = ""
+    gpus: int = 1
+    context: int | None = None
+    users: int | None = None
+    kv_dtype: str = "auto"
+    kv_gib: int | None = None
+    max_num_batched_tokens: int = BATCHED_TOKENS
+    replicas: int = 1
+    weights: str = ""
+    prefetch: bool = False
+    offline: bool = False
+    token_secret: str = ""
+    release: str = "chat"
+
+    def command(self) -> str:
+        """The command line that asks for this."""
+        words = ["scout-chat", "preset", *self.models]
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            if name == "models" or value == field.default:
+                continue
+            words += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
+        return shlex.join(words)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """One entry of modelSpec. ``plan`` is for the GPU that was named; ``others`` are plans for every GPU that its pods may go to."""
+
+    request: Request
+    plan: Plan
+    others: tuple[Plan, ...] = ()
+
+    @property
+    def model(self) -> Model:
+        return self.plan.ask.model
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        return self.plan.ask.checkpoint
+
+    @property
+    def gpu(self) -> Gpu | None:
+        return self.plan.ask.gpu
+
+    @property
+    def name(self) -> str:
+        return self.model.name
+
+    @property
+    def folder(self) -> str:
+        """Where a volume with weights is mounted; empty if they are downloaded."""
+        return "/weights" if self.request.weights else ""
+
+    @property
+    def model_url(self) -> str:
+        return f"{self.folder}/{self.checkpoint.id}" if self.folder else self.checkpoint.id
+
+    @property
+    def headline(self) -> str:
+        """What it is and what it needs, for a heading."""
+        gpus = self.plan.ask.tensor_parallel
+        quantized = "" if self.checkpoint.quantization in ("bf16", "mxfp4") else f" ({self.checkpoint.quantization})"
+        least = min(other.ask.gpu.memory for other in self.others)
+        return f"{self.model.title}{quantized} on {'one GPU' if gpus == 1 else f'{gpus} GPUs'} with {least} GB or more"
+
+    @property
+    def volume(self) -> dict:
+        """The volume with the weights, as Kubernetes writes it."""
+        return {"name": "weights", **self._volume_source()}
+
+    def _volume_source(self) -> dict:
+        where = self.request.weights
+        if found := re.fullmatch(r"nfs://([^/]+)(/.*)", where):
+            return {"nfs": {"server": found[1], "path": found[2], "readOnly": True}}
+        if found := re.fullmatch(r"claim:([a-z0-9]([-.a-z0-9]*[a-z0-9])?)", where):
+            return {"persistentVolumeClaim": {"claimName": found[1], "readOnly": True}}
+        if where.startswith("/"):
+            return {"hostPath": {"path": where, "type": "Directory"}}
+        raise UserError(f"--weights {where!r} is no place that weights can be in", "One of nfs://SERVER/PATH, claim:NAME, /PATH/ON/THE/NODE")
+
+    @property
+    def env(self) -> dict[str, str]:
+        request, env = self.request, dict(self.model.env)
+        if request.offline or request.prefetch or self.folder:
+            env |= {"HF_HUB_OFFLINE": "1"}
+        if request.offline or self.folder:
+            env |= {name: f"{self.folder or '/data'}/{value}" for name, value in self.model.offlineEnv.items()}
+        return env
+
+    @property
+    def arguments(self) -> list[str]:
+        """vLLM's arguments for which the upstream chart has no key."""
+        words = ["--served-model-name", self.name, *self.model.arguments]
+        words += ["--max-num-batched-tokens", str(self.plan.ask.max_num_batched_tokens)]
+        if self.plan.ask.kv_dtype != "auto":
+            words += ["--kv-cache-dtype", self.plan.ask.kv_dtype]
+        if self.model.reasoning:
+            words += ["--reasoning-parser", self.model.reasoning]
+        if self.model.template:
+            words += ["--chat-template", self.model.template]
+        if self.checkpoint.ignore and not (self.folder or self.request.prefetch or self.request.offline):
+            words += ["--ignore-patterns", *self.checkpoint.ignore]
+        return words
+
+    @property
+    def storage_gib(self) -> int:
+        if self.folder:
+            return KERNELS_GIB
+        if not self.gpu:
+            return 2
+        return ceil((self.checkpoint.disk * GB * 1.1 + KERNELS_GIB) / 10) * 10
+
+    @property
+    def shared_memory_gib(self) -> int:
+        """GPUs of one engine talk through it; it counts against the memory limit."""
+        return 4 if self.plan.ask.tensor_parallel == 1 else 16
+
+    @property
+    def memory_gib(self) -> int:
+        """What is asked of a node: less than the smallest machines with such a GPU have."""
+        return 8 if self.checkpoint.disk < 20 else 16 if self.checkpoint.disk < 40 else 32
+
+    @property
+    def cores(self) -> int:
+        return max(self.memory_gib // 4, 4 * self.plan.ask.tensor_parallel)
+
+    @property
+    def request_gib(self) -> float:
+        """GiB of each GPU's cache that a chat of a full context takes."""
+        cache = self.plan.cache
+        return cache.bytes_per_block * cache.blocks_per_request(self.plan.ask.context) / GIB
+
+    @cached_property
+    def terms(self) -> list[list[dict]]:
+        """nodeSelectorTerms: the nodes whose GPUs the planner takes, told by labels of NVIDIA's GPU feature discovery.
+
+        A least memory and a least compute capability where those tell them apart, else the products by name.
+        """
+        accepted = {other.ask.gpu.name for other in self.others}
+        memory = min(other.ask.gpu.memory for other in self.others)
+        enough = {"key": "nvidia.com/gpu.memory", "operator": "Gt", "values": [str(memory * MIB_OF_A_GB)]}
+        for capability in ("8.0", "8.9", "9.0"):
+            if {gpu.name for gpu in catalogue.gpus().values() if gpu.memory >= memory and gpu.at_least(capability)} == accepted:
+                return [[enough, *term] for term in _capability(capability)]
+        products = [product for other in self.others for product in other.ask.gpu.products]
+        return [[{"key": "nvidia.com/gpu.product", "operator": "In", "values": products}]]
+
+
+def _capability(least: str) -> list[list[dict]]:
+    """Terms, of which one must hold, for a compute capability of ``least`` or more. Gt is strict, and there is no 'or' inside a term."""
+    major, minor = map(int, least.split("."))
+    newer = [{"key": "nvidia.com/gpu.compute.major", "operator": "Gt", "values": [str(major if minor else major - 1)]}]
+    if not minor:
+        return [newer]
+    same = {"key": "nvidia.com/gpu.compute.major", "operator": "In", "values": [str(major)]}
+    return [newer, [same, {"key": "nvidia.com/gpu.compute.minor", "operator": "Gt", "values": [str(minor - 1)]}]]
+
+
+def engines(request: Request) -> list[Engine]:
+    """An engine for each model, planned. Raises UserError for what would not start, or not hold what is asked for, with what would."""
+    if request.prefetch and (request.weights or request.offline):
+        raise UserError("--prefetch fetches weights, and with --weights or --offline there is nothing to fetch", "Leave one of them out.")
+    if not request.models:
+        raise UserError("preset needs a model", f"Models: {', '.join(catalogue.models())}")
+    made = [_engine(request, word) for word in request.models]
+    names = [engine.name for engine in made]
+    if len(set(names)) < len(names):
+        raise UserError("one model stands twice in the preset", "For more engines of one model: --replicas")
+    return made
+
+
+def _engine(request: Request, word: str) -> Engine:
+    name, _, where = word.partition("@")
+    gpu_name, gpus = request.gpu, request.gpus
+    if where:
+        gpu_name, _, count = where.partition("x") if re.search(r"x\d+$", where) else (where, "", "")
+        if count:
+            gpu_name, count = re.fullmatch(r"(.*)x(\d+)", where).groups()
+        gpus = int(count or 1)
+    model, checkpoint = catalogue.find(name)
+    if not checkpoint.disk:
+        raise UserError(
+            f"{name} is not in the catalogue, so its weights and parsers are not known", "Add schema/models/<name>.yaml (docs/planner.md), then ask again."
+        )
+    _check_name(request, model)
+    if model.license.gated and not request.token_secret and not request.weights and not request.offline:
+        raise UserError(
+            f"{checkpoint.id} is gated: the hub gives its weights to accounts that accepted the {model.license.name}",
+            f"Accept it at {model.license.source}, put a token into a Secret (key token), and say --token-secret NAME.",
+        )
+    if gpu_name == "cpu":
+        ask = Ask(
+            model, checkpoint, None, 1, request.context or 4096, None, request.kv_dtype, request.max_num_batched_tokens, 8, None, request.kv_gib or 1, "cpu"
+        )
+        return Engine(request, _fitting(plan(ask)))
+    if not gpu_name:
+        raise UserError(f"which GPU is {model.title} for?", f"--gpu, one of cpu, {', '.join(catalogue.gpus())}")
+    gpu = catalogue.gpu(gpu_name)
+    context = request.context or min(CONTEXT, model.longest)
+    first = _fitting(plan(Ask(model, checkpoint, gpu, gpus, context, request.users, request.kv_dtype, request.max_num_batched_tokens)))
+    fixed = replace(first.ask, utilization=first.ask.utilization, max_num_seqs=first.max_num_seqs)
+    answers = {other.name: _try(replace(fixed, gpu=other)) for other in catalogue.gpus().values()}
+    # What is promised holds on every card of that size or more.
+    users = request.users or min(answer.users for answer in answers.values() if answer and answer.starts and answer.ask.gpu.memory >= gpu.memory)
+    final = replace(fixed, users=users)
+    others = [Plan(replace(final, gpu=answer.ask.gpu)) for answer in answers.values() if answer]
+    return Engine(request, Plan(final), tuple(other for other in others if other.fits))
+
+
+def _try(ask: Ask) -> Plan | None:
+    try:
+        return plan(ask)
+    except UserError:
+        return None
+
+
+def _fitting(answer: Plan) -> Plan:
+    if answer.fits:
+        return answer
+    what = "; ".join(text for text, _ in changes(answer)) or "nothing near to it"
+    raise UserError(f"{answer.ask.model.title} does not fit: {answer.why()} ({answer.short_gib:.1f} GiB short)", f"What would fit: {what}")
+
+
+def _check_name(request: Request, model: Model) -> None:
+    over = len(request.release) + len(model.name) + AROUND_NAME - LONGEST_NAME
+    if over > 0:
+        raise UserError(
+            f"release name {request.release!r} and model name {model.name!r} are too long together, by {over} characters", "Take a shorter release name."
+        )
+
+
+def write(request: Request) -> str:
+    """The values file."""
+    made = engines(request)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(PACKAGE), trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters["flow"] = _flow
+    name = "local.yaml.j2" if made[0].gpu is None else TEMPLATE
+    text = environment.get_template(name).render(
+        request=request, engines=made, pins=pins(), tag=vllm.pinned(), headline="; ".join(engine.headline for engine in made if engine.gpu)
+    )
+    kubeyaml.load(text)
+    return text
+
+
+def _flow(value: object) -> str:
+    """A value on one line, as a person writes YAML."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_flow(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_flow, value)) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        plain = re.fullmatch(r"[A-Za-z/][\w./*:-]*", value) and value.lower() not in ("true", "false", "yes", "no", "on", "off", "null", "y", "n")
+        return value if plain and not value.endswith(":") else json.dumps(value)
+    return str(value)
+
+
+@cache
+def shipped() -> dict[str, Request]:
+    """The shipped presets by the names of their files under values/, without .yaml."""
+    return {name: Request.model_validate(body) for name, body in kubeyaml.load(SHIPPED.read_text()).items()}
+
+
+def reference() -> str:
+    """docs/presets.md: every shipped file, what it needs and what it holds."""
+    lines = [
+        "# The shipped presets",
+        "",
+        "Written by `scout-chat schema --update` from `schema/presets.yaml` and the planner ([planner.md](planner.md)). Chats are those of a full",
+        "context that are in the cache at once, on each kind of GPU that the file's node affinity admits; more wait for their turn.",
+        "",
+        "| values/ | model | weights | licence | GPUs | context | chats at once | volume |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, request in shipped().items():
+        for engine in engines(request):
+            ask, model = engine.plan.ask, engine.model
+            chats = ", ".join(f"{other.users} {other.ask.gpu.name}" for other in engine.others) or f"{engine.plan.users} cpu"
+            cells = [
+                f"[{name}](../values/{name}.yaml)",
+                model.title,
+                f"{engine.checkpoint.id}, {engine.checkpoint.disk:g} GB",
+                f"{model.license.name}{', gated' if model.license.gated else ''}",
+                str(ask.tensor_parallel if ask.gpu else 0),
+                str(ask.context),
+                chats,
+                f"{engine.storage_gib}Gi",
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def files() -> dict[Path, str]:
+    """Every generated values file. chart-testing installs the local one."""
+    texts = {PRESETS / f"{name}.yaml": write(request) for name, request in shipped().items()}
+    return texts | {CHART / "ci" / "local-values.yaml": texts[PRESETS / "local.yaml"], ROOT / "docs" / "presets.md": reference()}

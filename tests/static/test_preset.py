@@ -1,0 +1,165 @@
+"""Proves: the shipped values files are what `scout-chat preset` writes today, each fits by the planner, and a wrong wish is one message.
+
+That they render, and pass every rule, is shown by their scenarios; that vLLM takes their arguments, by test_vllm.py and the cluster tier.
+"""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from scout_chat import catalogue, preset
+from scout_chat.catalogue import Checkpoint, License, Model
+from scout_chat.paths import PRESETS
+from scout_chat.plan import Ask, plan
+
+from .conftest import Command
+
+GPU_PRESETS = {name: request for name, request in preset.shipped().items() if request.gpu != "cpu"}
+ENGINES = [(name, engine) for name, request in GPU_PRESETS.items() for engine in preset.engines(request)]
+
+
+def spec(text: str) -> dict:
+    (engine,) = yaml.safe_load(text)["vllm-stack"]["servingEngineSpec"]["modelSpec"]
+    return engine
+
+
+def test_every_shipped_file_is_as_written() -> None:
+    for path, text in preset.files().items():
+        assert path.read_text() == text, f"{path.name}: scout-chat schema --update"
+
+
+def test_every_values_file_of_a_model_is_shipped() -> None:
+    """A preset that no command writes would drift."""
+    by_hand = {"external"}
+    found = {str(path.relative_to(PRESETS).with_suffix("")) for path in PRESETS.rglob("*.yaml") if "overlays" not in path.parts}
+    assert found - by_hand == set(preset.shipped())
+
+
+@pytest.mark.parametrize(("name", "engine"), ENGINES, ids=[f"{name}, {engine.name}" for name, engine in ENGINES])
+def test_a_preset_fits_wherever_its_pods_may_go(name: str, engine: preset.Engine) -> None:
+    """The labels of its terms admit exactly the GPUs on which the planner finds room for what the file promises."""
+    written = yaml.safe_load((PRESETS / f"{name}.yaml").read_text())["vllm-stack"]["servingEngineSpec"]["modelSpec"]
+    (entry,) = [item for item in written if item["name"] == engine.name]
+    config, arguments = entry["vllmConfig"], entry["vllmConfig"]["extraArgs"]
+    fp8 = "fp8" if "--kv-cache-dtype" in arguments else "auto"
+    for gpu in catalogue.gpus().values():
+        asked = Ask(
+            engine.model, engine.checkpoint, gpu, config["tensorParallelSize"], config["maxModelLen"], engine.plan.ask.users, fp8,
+            int(arguments[arguments.index("--max-num-batched-tokens") + 1]), config["maxNumSeqs"], config["gpuMemoryUtilization"],
+        )  # fmt: skip
+        try:
+            fits = plan(asked).fits
+        except preset.UserError:
+            fits = False
+        assert admits(entry["nodeSelectorTerms"], gpu) == fits, gpu.name
+
+
+def admits(terms: list[dict], gpu: catalogue.Gpu) -> bool:
+    """Kubernetes' rule: one term holds, and all of its expressions."""
+    major, minor = gpu.capability.split(".")
+    labels = {"nvidia.com/gpu.memory": gpu.labelMib, "nvidia.com/gpu.compute.major": int(major), "nvidia.com/gpu.compute.minor": int(minor)}
+
+    def holds(expression: dict) -> bool:
+        have, values = labels[expression["key"]], [int(value) for value in expression["values"]]
+        return have > values[0] if expression["operator"] == "Gt" else have in values
+
+    return any(all(map(holds, term["matchExpressions"])) for term in terms)
+
+
+def test_every_gpus_label_lies_above_the_margin() -> None:
+    """facts/scout.md 1.4: the label is MiB and lies under the card's name; a card must pass its own size and not the next."""
+    sizes = sorted({gpu.memory for gpu in catalogue.gpus().values()})
+    for gpu in catalogue.gpus().values():
+        passed = [size for size in sizes if gpu.labelMib > size * preset.MIB_OF_A_GB]
+        assert max(passed) == gpu.memory, gpu.name
+
+
+def test_two_models_share_what_both_can() -> None:
+    text = preset.write(preset.Request(models=("gpt-oss-20b@l4", "mistral-small-24b@a100-80")))
+    values = yaml.safe_load(text)
+    assert values["global"]["llm"] == {"model": "gpt-oss-20b", "capabilities": {"tools": True, "vision": False}}
+    assert [engine["name"] for engine in values["vllm-stack"]["servingEngineSpec"]["modelSpec"]] == ["gpt-oss-20b", "mistral-small-24b"]
+
+
+@pytest.mark.parametrize(
+    ("weights", "source"),
+    [
+        ("nfs://filer.example.org/models", {"nfs": {"server": "filer.example.org", "path": "/models", "readOnly": True}}),
+        ("/srv/models", {"hostPath": {"path": "/srv/models", "type": "Directory"}}),
+        ("claim:models", {"persistentVolumeClaim": {"claimName": "models", "readOnly": True}}),
+    ],
+)
+def test_weights_from_elsewhere_are_read_only_and_nothing_is_fetched(weights: str, source: dict) -> None:
+    engine = spec(preset.write(preset.Request(models=("gpt-oss-20b",), gpu="l4", weights=weights)))
+    assert engine["extraVolumes"] == [{"name": "weights", **source}]
+    assert engine["extraVolumeMounts"] == [{"name": "weights", "mountPath": "/weights", "readOnly": True}]
+    assert engine["modelURL"] == "/weights/openai/gpt-oss-20b"
+    assert {"name": "HF_HUB_OFFLINE", "value": "1"} in engine["env"]
+    assert "--ignore-patterns" not in engine["vllmConfig"]["extraArgs"]
+
+
+def test_a_gated_model_is_fetched_with_a_token_before_it_starts() -> None:
+    """The init container has the token, the engine needs none, and asks nobody."""
+    engine = spec(preset.write(preset.Request(models=("llama33-70b",), gpu="h200", prefetch=True, token_secret="hub")))
+    assert engine["initContainer"]["args"] == [engine["modelURL"], "--revision", "main"]
+    assert {"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": {"name": "hub", "key": "token"}}} in engine["initContainer"]["env"]
+    assert "hf_token" not in engine
+    assert {"name": "HF_HUB_OFFLINE", "value": "1"} in engine["env"]
+
+
+def test_the_volume_holds_the_weights() -> None:
+    for _, engine in ENGINES:
+        if not engine.folder:
+            assert engine.storage_gib * 1.073741824 >= engine.checkpoint.disk * 1.1 + 5
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("", ("preset needs a model", "gpt-oss-120b")),
+        ("gpt-os --gpu l4", ("there is no model 'gpt-os'", "gpt-oss-20b")),
+        ("gpt-oss-20b", ("which GPU is gpt-oss-20b for?", "a100-80")),
+        ("gpt-oss-20b --gpu l5", ("there is no GPU 'l5'", "l4")),
+        ("gpt-oss-20b@l5x2", ("there is no GPU 'l5'",)),
+        ("gpt-oss-120b --gpu l4", ("gpt-oss-120b does not fit: the weights", "GiB short", "What would fit: --gpus 4", "--gpu a100-80")),
+        ("llama33-70b --gpu h100-80 --gpus 2", ("is gated", "https://huggingface.co/meta-llama/Llama-3.3-70B-Instruct", "--token-secret NAME")),
+        ("qwq-32b --gpu a100-80 --context 64k", ("QwQ-32B was made for 40960 tokens of context, and 65536",)),
+        ("gpt-oss-20b --gpu a100-80 --kv-dtype fp8", ("cache of fp8 does not start",)),
+        ("qwq-32b --gpu a100-80 --gpus 3", ("40 attention heads",)),
+        ("gpt-oss-20b gpt-oss-20b --gpu l4", ("one model stands twice", "--replicas")),
+        ("gpt-oss-20b --gpu l4 --weights s3://models", ("--weights 's3://models' is no place", "nfs://SERVER/PATH")),
+        ("gpt-oss-20b --gpu l4 --release a-release-whose-name-is-much-too-long", ("are too long together, by 1 characters", "shorter release name")),
+        ("gpt-oss-20b --gpu l4 --prefetch --offline", ("--prefetch fetches weights, and with",)),
+        ("gpt-oss-20b --gpu l4 -o /nowhere/mine.yaml", ("/nowhere/mine.yaml cannot be written",)),
+    ],
+)
+def test_a_wrong_wish_is_one_message(line: str, words: tuple[str, ...], command: Command) -> None:
+    status, output = command("preset", *line.split())
+    assert status == 1
+    assert "Traceback" not in output
+    for word in words:
+        assert word in output
+
+
+def test_a_preset_is_written_to_a_file(tmp_path: Path, command: Command) -> None:
+    """The command in a shipped file's heading writes that file."""
+    shipped = (PRESETS / "llama33-70b.yaml").read_text()
+    (line,) = [line for line in shipped.splitlines() if line.startswith("# Written by: scout-chat ")]
+    status, _ = command(*line.removeprefix("# Written by: scout-chat ").split(), "--output", str(tmp_path / "mine.yaml"))
+    assert status == 0
+    assert (tmp_path / "mine.yaml").read_text() == shipped
+
+
+def test_a_model_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file more in the catalogue is a model that can be planned and served; one with a typing error says where."""
+    config = catalogue.find("qwen3-14b")[0].config
+    body = Model(
+        title="Mine-14B", parameters=14, active=14, license=License(name="Apache-2.0", source="x"), config=config, tool="hermes",
+        checkpoints=(Checkpoint(id="me/Mine-14B", quantization="bf16", disk=29.5, loaded=27.5, source="x"),),
+    ).model_dump(exclude={"name"})  # fmt: skip
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({**body, "checkpoints": [dict(item) for item in body["checkpoints"]]}, default_flow_style=False))
+    monkeypatch.setattr(catalogue, "models", lambda: {"mine": catalogue.read_model(tmp_path / "mine.yaml")})
+    assert spec(preset.write(preset.Request(models=("mine",), gpu="l40s")))["modelURL"] == "me/Mine-14B"
+    (tmp_path / "mine.yaml").write_text((tmp_path / "mine.yaml").read_text().replace("disk: 29.5", "disk: much"))
+    with pytest.raises(preset.UserError, match=r"mine.yaml is no model of the catalogue: checkpoints.0.disk"):
+        catalogue.read_model(tmp_path / "mine.yaml")
