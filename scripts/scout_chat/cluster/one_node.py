@@ -310,6 +310,8 @@ def _control_plane(processes: Processes, pki: Authority) -> None:
         "--leader-elect=false", "--use-service-account-credentials", "--service-account-private-key-file", service_account,
         # Pods trust the API server by this file.
         "--root-ca-file", pki.cert_file,
+        # Twenty requests a second, the default, is what a test of two hundred pods would wait for.
+        "--kube-api-qps", "200", "--kube-api-burst", "400",
     )  # fmt: skip
     processes.start("kube-scheduler", "kube-scheduler", "--kubeconfig", STATE / "scheduler.kubeconfig", "--bind-address", "127.0.0.1", "--leader-elect=false")
     _write("Corefile", f".:53 {{\n  bind {IP}\n  kubernetes cluster.local in-addr.arpa {{\n    kubeconfig {kubeconfig()}\n  }}\n  cache 5\n}}\n")
@@ -365,6 +367,8 @@ def _addons(processes: Processes, say: Say) -> None:
     processes.start(
         "kwok", "kwok", "--kubeconfig", kubeconfig(), "--config", Path(__file__).with_name("kwok-stages.yaml"), "--manage-all-nodes=false",
         "--manage-nodes-with-annotation-selector", "kwok.x-k8s.io/node=fake",
+        # Without leases a fake node is taken for lost after fifty seconds.
+        "--node-lease-duration-seconds", "40",
     )  # fmt: skip
     say("node Ready")
     processes.wait("kubelet", lambda: "True" in kubectl("get", "node", NODE, "-o", "jsonpath={.status.conditions[?(@.type=='Ready')].status}", check=False), 60)
