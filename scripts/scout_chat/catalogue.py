@@ -33,7 +33,7 @@ class Checkpoint(_Strict):
 
     ``disk`` is gigabytes (10^9) of the files that vLLM loads; ``loaded`` is GiB in GPU memory as vLLM logs it ("Model loading took"), with
     ``loadedOn`` for capabilities where kernels want another layout. ``source`` says where the two are from. ``capability`` is the least
-    that the quantisation's kernels need. ``ignore`` are files of the repository that are copies.
+    that the quantisation's kernels need. ``ignore`` are files of the repository that are copies, and ``repository`` gigabytes with them.
     """
 
     id: str
@@ -44,6 +44,7 @@ class Checkpoint(_Strict):
     loadedOn: dict[str, float] = {}
     capability: str = "8.0"
     ignore: tuple[str, ...] = ()
+    repository: float = 0
     source: str
 
     @property
@@ -140,10 +141,14 @@ def gpus() -> dict[str, Gpu]:
 
 
 def gpu(name: str) -> Gpu:
-    """Raises UserError, with the nearest names, for one that is not in the catalogue."""
+    """By its name, a product's name, or the first words of a name. Raises UserError, with the nearest names, where that is none or several."""
     found = {_plain(key): item for key, item in gpus().items()} | {_plain(product): item for item in gpus().values() for product in item.products}
     if _plain(name) in found:
         return found[_plain(name)]
+    # h100 is h100-80, as long as there is no other.
+    begun = [item for item in gpus().values() if item.name.startswith(f"{name.lower()}-")]
+    if len(begun) == 1:
+        return begun[0]
     raise UserError(f"there is no GPU {name!r} in the catalogue", _nearest(name, gpus(), "schema/gpus.yaml"))
 
 

@@ -21,8 +21,9 @@ from .plan import BATCHED_TOKENS, CONTEXT, Ask, Plan, changes, plan
 
 SHIPPED = ROOT / "schema" / "presets.yaml"
 TEMPLATE = "preset.yaml.j2"
-# GB of files become GiB of a volume, a tenth more for the hub's bookkeeping, and room for compiled kernels.
-GB, KERNELS_GIB = 1e9 / GIB, 10
+# GB of files become GiB of a volume, a tenth more, and room for compiled kernels beside them. A claim cannot shrink: with so much beside
+# them the presets of 0.2.0 ask for what they asked for.
+GB, KERNELS_GIB, BESIDE_WEIGHTS_GIB = 1e9 / GIB, 10, 18
 # What nvidia.com/gpu.memory must exceed for each GB on the box: the label lies up to 6 % below (23034 for 24 GB), and Gt is strict.
 MIB_OF_A_GB = 950
 # The Service is <release>-<name>-engine-service, and Kubernetes takes 63 characters.
@@ -145,12 +146,15 @@ class Engine:
             return KERNELS_GIB
         if not self.gpu:
             return 2
-        return ceil((self.checkpoint.disk * GB * 1.1 + KERNELS_GIB) / 10) * 10
+        weights = self.checkpoint.disk * GB * 1.1
+        # Room for the copies as well, should a pattern one day leave out nothing.
+        whole = 0 if self.request.prefetch else self.checkpoint.repository * GB
+        return ceil((max(weights, whole) + BESIDE_WEIGHTS_GIB) / 10) * 10
 
     @property
     def shared_memory_gib(self) -> int:
         """GPUs of one engine talk through it; it counts against the memory limit."""
-        return 4 if self.plan.ask.tensor_parallel == 1 else 16
+        return self.memory_gib // 8 if self.plan.ask.tensor_parallel == 1 else 8
 
     @property
     def memory_gib(self) -> int:

@@ -22,8 +22,14 @@ def environment(objects: tuple[Object, ...]) -> dict[str, str]:
     return found["data"]
 
 
+def engines(objects: tuple[Object, ...]) -> list[dict]:
+    found = [item.body for item in objects if item.kind == "Deployment" and item.name.endswith("-deployment-vllm")]
+    assert found
+    return found
+
+
 def engine(objects: tuple[Object, ...]) -> dict:
-    (found,) = [item.body for item in objects if item.kind == "Deployment" and item.name.endswith("-deployment-vllm")]
+    (found,) = engines(objects)
     return found
 
 
@@ -38,28 +44,29 @@ def engine_case(request: pytest.FixtureRequest) -> Case:
 
 def test_tools_are_offered_where_the_engine_parses_them(engine_case: Case) -> None:
     objects = rendered(engine_case)
-    parses = "--enable-auto-tool-choice" in container(engine(objects))["command"]
+    parses = all("--enable-auto-tool-choice" in container(each)["command"] for each in engines(objects))
     assert (json.loads(environment(objects)["DEFAULT_MODEL_PARAMS"])["function_calling"] == "native") == parses
 
 
 def test_one_gpu_is_enough(engine_case: Case) -> None:
     """No second engine during a rollout; weights kept; shared memory there; an hour to start, the local preset twenty minutes."""
     objects = rendered(engine_case)
-    deployment = engine(objects)
-    assert deployment["spec"]["strategy"] == {"type": "Recreate"}
-    (claim,) = [item.body for item in objects if item.kind == "PersistentVolumeClaim" and item.name.endswith("-storage-claim")]
-    assert claim["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
-    volumes = {volume["name"]: volume for volume in deployment["spec"]["template"]["spec"]["volumes"]}
-    assert volumes["shm"]["emptyDir"]["medium"] == "Memory"
-    probe = container(deployment)["startupProbe"]
-    assert probe["failureThreshold"] * probe["periodSeconds"] >= (1200 if engine_case.name.startswith("local") else 3600)
+    claims = [item.body for item in objects if item.kind == "PersistentVolumeClaim" and item.name.endswith("-storage-claim")]
+    assert len(claims) == len(engines(objects))
+    assert all(claim["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep" for claim in claims)
+    for deployment in engines(objects):
+        assert deployment["spec"]["strategy"] == {"type": "Recreate"}
+        volumes = {volume["name"]: volume for volume in deployment["spec"]["template"]["spec"]["volumes"]}
+        assert volumes["shm"]["emptyDir"]["medium"] == "Memory"
+        probe = container(deployment)["startupProbe"]
+        assert probe["failureThreshold"] * probe["periodSeconds"] >= (1200 if engine_case.name.startswith("local") else 3600)
 
 
 def test_tensor_parallel_size_is_the_number_of_gpus(engine_case: Case) -> None:
-    engine_container = container(engine(rendered(engine_case)))
-    command = engine_container["command"]
-    gpus = int(engine_container["resources"]["requests"].get("nvidia.com/gpu", 0))
-    assert int(command[command.index("--tensor-parallel-size") + 1]) == max(1, gpus)
+    for each in map(container, engines(rendered(engine_case))):
+        command = each["command"]
+        gpus = int(each["resources"]["requests"].get("nvidia.com/gpu", 0))
+        assert int(command[command.index("--tensor-parallel-size") + 1]) == max(1, gpus)
 
 
 def test_sessions_carry_ids_and_nothing_personal(engine_case: Case) -> None:

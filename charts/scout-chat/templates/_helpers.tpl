@@ -62,3 +62,16 @@ http://{{ .Release.Name }}-router-service.{{ .Release.Namespace }}.svc/v1
 {{- $url := urlParse . -}}
 {{- if contains ":" $url.host }}{{ splitList ":" $url.host | last }}{{ else }}{{ eq $url.scheme "https" | ternary 443 80 }}{{ end -}}
 {{- end }}
+
+{{/* The value of an argument, or nothing; the last one counts. In: list of the arguments and the flag. */}}
+{{- define "scout-chat.argument" -}}
+{{- $flag := index . 1 -}}
+{{- $value := "" -}}
+{{- $last := "" -}}
+{{- range index . 0 -}}
+{{- if eq $last $flag }}{{ $value = . }}{{ end -}}
+{{- if hasPrefix (printf "%s=" $flag) . }}{{ $value = trimPrefix (printf "%s=" $flag) . }}{{ end -}}
+{{- $last = . -}}
+{{- end -}}
+{{- $value -}}
+{{- end }}

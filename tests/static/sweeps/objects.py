@@ -86,7 +86,8 @@ def labels(render: Render) -> Iterator[Found]:
             yield item, f"metadata.labels: {STANDARD[1]} is {own[STANDARD[1]]}, and the release {render.case.release}"
 
 
-SECRET_NAME = re.compile(r"KEY|TOKEN|PASSWORD|PASSWD|SECRET|CREDENTIAL")
+# TIKTOKEN is a vocabulary.
+SECRET_NAME = re.compile(r"KEY|(?<!TIK)TOKEN|PASSWORD|PASSWD|SECRET|CREDENTIAL")
 # Empty, a switch, a number, or a variable of the container.
 HARMLESS = re.compile(r"(?i)|true|false|\d+(\.\d+)?|\$\(\w+\)")
 IN_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s:@\"']*:(?!\$[({]?\w+[)}]?@)[^/\s@\"']+@")
