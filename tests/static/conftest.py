@@ -54,6 +54,15 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> C
     return run
 
 
+def assert_one_message(command: Command, line: str, words: tuple[str, ...]) -> None:
+    """A mistake ends the command with status 1, no traceback, and these words."""
+    status, output = command(*line.split())
+    assert status == 1
+    assert "Traceback" not in output
+    for word in words:
+        assert word in output
+
+
 @cache
 def rendered(case: Case) -> tuple[Object, ...]:
     """The case's objects, read once a process: from the real charts, or with the recorded subcharts in their place."""

@@ -14,7 +14,7 @@ from scout_chat.errors import UserError
 from scout_chat.kvcache import GIB, Cache
 from scout_chat.plan import Ask, Plan, changes, plan, ranking
 
-from .conftest import Command
+from .conftest import Command, assert_one_message
 
 # Percent. The logs give GiB in hundredths: 0.005 of 10.65 is 0.05, and of 3.81 0.13.
 ROUNDING = 0.3
@@ -179,11 +179,7 @@ def test_the_ranking_holds_every_model_and_what_fits_comes_first() -> None:
     ],
 )
 def test_a_mistake_is_one_message(line: str, words: tuple[str, ...], command: Command) -> None:
-    status, output = command("plan", *line.split())
-    assert status == 1
-    assert "Traceback" not in output
-    for word in words:
-        assert word in output
+    assert_one_message(command, f"plan {line}", words)
 
 
 def test_what_does_not_fit_says_why_and_what_would(command: Command) -> None:
