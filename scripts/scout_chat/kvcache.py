@@ -18,8 +18,8 @@ from .errors import UserError
 GIB = 1 << 30
 # Bytes a number.
 NUMBER = {"auto": 2, "fp8": 1}
-# Tokens: the block that vLLM starts from, and what the kernels can take a multiple of.
-BLOCK = {"cuda": (16, 16), "cpu": (128, 32)}
+# Tokens of a block; where a block has to grow, it grows by as many.
+BLOCK = {"cuda": 16, "cpu": 128}
 # With asynchronous scheduling one batch is prepared while another runs; vLLM turns it off on CPUs.
 BATCHES_IN_FLIGHT = {"cuda": 2, "cpu": 1}
 
@@ -57,19 +57,25 @@ class Cache:
     device: str = "cuda"
     batches_in_flight: int = 0
 
+    @property
+    def _one_group(self) -> bool:
+        """Attention over everything in all layers, or over a window of one size in all: whatever the heads are, one block holds all layers."""
+        return not self.architecture.states and len({kind.window for kind in self.architecture.attention}) == 1
+
     @cached_property
     def _layers(self) -> list[_Layers]:
-        """Every kind of layers with one page size."""
-        block, step = BLOCK[self.device]
+        """Every kind of layers; where they are groups of their own, with one page size."""
+        block = BLOCK[self.device]
         tokens = [kind.bytes_per_token(self.tensor_parallel, NUMBER[self.kv_dtype]) for kind in self.architecture.attention]
         states = [kind.bytes(self.tensor_parallel) for kind in self.architecture.states]
+        if not tokens:
+            raise UserError("a model without any attention layer is not covered by the planner")
         if states:
-            if not tokens:
-                raise UserError("a model without any attention layer is not covered by the planner")
             # A block of attention grows until it is as large as a state, and states are padded to it.
-            step = max(step, block)
-            block = ceil(max(states) / (step * tokens[0])) * step
+            block *= ceil(max(states) / (block * tokens[0]))
         layers = [_Layers(kind, block, block * token) for kind, token in zip(self.architecture.attention, tokens, strict=True)]
+        if self._one_group:
+            return layers
         page = max(item.page for item in layers)
         # Where pages differ, the smaller ones hold more tokens, or are padded if that does not go evenly.
         layers = [replace(item, block=item.block * (1 if page % item.page else page // item.page), page=page) for item in layers]
@@ -79,29 +85,20 @@ class Cache:
     def _groups(self) -> list[tuple[_Layers, int]]:
         """Kinds of layers, each with the number of groups that its layers are dealt out to."""
         counts = [item.kind.layers for item in self._layers]
-        size = min(counts)
-        # vLLM's rule of thumb: rather some padding than twice the groups.
-        if max(counts) < 1.5 * size:
-            size = max(counts)
+        # A group has as many layers as the rarest kind; or as the commonest, vLLM's rule of thumb: rather some padding than twice the groups.
+        size = max(counts) if self._one_group or max(counts) < 1.5 * min(counts) else min(counts)
         return [(item, ceil(item.kind.layers / size)) for item in self._layers]
-
-    @property
-    def _one_kind(self) -> bool:
-        """Attention over everything in all layers, or a window of one size in all: one group, whatever the heads are."""
-        return not self.architecture.states and len({kind.window for kind in self.architecture.attention}) == 1
 
     @cached_property
     def bytes_per_block(self) -> int:
         """Bytes of one block on each GPU."""
-        if self._one_kind:
-            block, _ = BLOCK[self.device]
-            return sum(kind.layers * block * kind.bytes_per_token(self.tensor_parallel, NUMBER[self.kv_dtype]) for kind in self.architecture.attention)
-        return max(ceil(item.kind.layers / groups) * item.page for item, groups in self._groups)
+        parts = [ceil(item.kind.layers / groups) * item.page for item, groups in self._groups]
+        return sum(parts) if self._one_group else max(parts)
 
     @property
     def groups(self) -> int:
         """Groups of layers, each with blocks of its own."""
-        return 1 if self._one_kind else sum(groups for _, groups in self._groups)
+        return 1 if self._one_group else sum(groups for _, groups in self._groups)
 
     @property
     def block_size(self) -> int:
@@ -111,10 +108,8 @@ class Cache:
     def blocks_per_request(self, context: int) -> int:
         """Blocks that a request of ``context`` tokens holds at most."""
         in_flight = (self.batches_in_flight or BATCHES_IN_FLIGHT[self.device]) * self.max_num_batched_tokens
-        if self._one_kind:
-            block, _ = BLOCK[self.device]
-            return max(_Layers(kind, block, 0).pages(context, in_flight) for kind in self.architecture.attention)
-        return sum(groups * item.pages(context, in_flight) for item, groups in self._groups)
+        parts = [groups * item.pages(context, in_flight) for item, groups in self._groups]
+        return max(parts) if self._one_group else sum(parts)
 
     def blocks(self, kv_bytes: int) -> int:
         """Blocks in ``kv_bytes`` bytes of each GPU."""

@@ -28,6 +28,7 @@ GB, KERNELS_GIB, BESIDE_WEIGHTS_GIB = 1e9 / GIB, 10, 18
 MIB_OF_A_GB = 950
 # The Service is <release>-<name>-engine-service, and Kubernetes takes 63 characters.
 AROUND_NAME, LONGEST_NAME = 16, 63
+CPU_CONTEXT, CPU_SEQUENCES = 4096, 8
 
 
 class Request(BaseModel):
@@ -54,9 +55,8 @@ class Request(BaseModel):
         words = ["scout-chat", "preset", *self.models]
         for name, field in type(self).model_fields.items():
             value = getattr(self, name)
-            if name == "models" or value == field.default:
-                continue
-            words += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
+            if name != "models" and value != field.default:
+                words += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
         return shlex.join(words)
 
 
@@ -199,53 +199,69 @@ def _capability(least: str) -> list[list[dict]]:
 
 def engines(request: Request) -> list[Engine]:
     """An engine for each model, planned. Raises UserError for what would not start, or not hold what is asked for, with what would."""
-    if request.prefetch and (request.weights or request.offline):
-        raise UserError("--prefetch fetches weights, and with --weights or --offline there is nothing to fetch", "Leave one of them out.")
     if not request.models:
         raise UserError("preset needs a model", f"Models: {', '.join(catalogue.models())}")
-    made = [_engine(request, word) for word in request.models]
+    places = [_place(request, word) for word in request.models]
+    _check_options(request, {gpu for _, gpu, _ in places})
+    made = [_engine(request, *place) for place in places]
     names = [engine.name for engine in made]
     if len(set(names)) < len(names):
         raise UserError("one model stands twice in the preset", "For more engines of one model: --replicas")
     return made
 
 
-def _engine(request: Request, word: str) -> Engine:
-    name, _, where = word.partition("@")
-    gpu_name, gpus = request.gpu, request.gpus
-    if where:
-        gpu_name, _, count = where.partition("x") if re.search(r"x\d+$", where) else (where, "", "")
-        if count:
-            gpu_name, count = re.fullmatch(r"(.*)x(\d+)", where).groups()
-        gpus = int(count or 1)
+def _place(request: Request, word: str) -> tuple[str, str, int]:
+    """MODEL, MODEL@GPU or MODEL@GPUxN: the model, its GPU, and how many of them."""
+    model, gpu, gpus = re.fullmatch(r"([^@]*)(?:@(.+?)(?:x(\d+))?)?", word).groups()
+    return (model, gpu, int(gpus or 1)) if gpu else (model, request.gpu, request.gpus)
+
+
+def _check_options(request: Request, gpus: set[str]) -> None:
+    """Raises UserError for an option that would not be used: none is dropped in silence."""
+
+    def given(*options: str) -> str:
+        return next((f"--{name.replace('_', '-')}" for name in options if getattr(request, name) != Request.model_fields[name].default), "")
+
+    if "cpu" in gpus:
+        if len(request.models) > 1:
+            raise UserError("a preset for a CPU takes one model: it is the small one that tries the chart out")
+        if unused := given("gpus", "users", "weights", "prefetch", "offline", "token_secret", "replicas"):
+            raise UserError(f"a preset for a CPU takes no {unused}", "Options with --gpu cpu: --context, --kv-gib, --kv-dtype.")
+    elif given("kv_gib"):
+        raise UserError("--kv-gib is for --gpu cpu: on a GPU the cache takes what the weights leave", "scout-chat plan shows how much that is.")
+    if (request.weights or request.offline) and (unused := given("prefetch", "token_secret")):
+        raise UserError(f"{unused} is for weights that are fetched, and with --weights or --offline none are", "Leave one of them out.")
+
+
+def _engine(request: Request, name: str, gpu_name: str, gpus: int) -> Engine:
     model, checkpoint = catalogue.find(name)
     if not checkpoint.disk:
+        hint = "Add schema/models/<name>.yaml (docs/planner.md), then ask again."
+        raise UserError(f"{name} is not in the catalogue, so its weights and parsers are not known", hint)
+    over = len(request.release) + len(model.name) + AROUND_NAME - LONGEST_NAME
+    if over > 0:
         raise UserError(
-            f"{name} is not in the catalogue, so its weights and parsers are not known", "Add schema/models/<name>.yaml (docs/planner.md), then ask again."
+            f"release name {request.release!r} and model name {model.name!r} are too long together, by {over} characters", "Take a shorter release name."
         )
-    _check_name(request, model)
-    if model.license.gated and not request.token_secret and not request.weights and not request.offline:
+    if model.license.gated and not (request.token_secret or request.weights or request.offline):
         raise UserError(
             f"{checkpoint.id} is gated: the hub gives its weights to accounts that accepted the {model.license.name}",
             f"Accept it at {model.license.source}, put a token into a Secret (key token), and say --token-secret NAME.",
         )
+    asked = {"kv_dtype": request.kv_dtype, "max_num_batched_tokens": request.max_num_batched_tokens}
     if gpu_name == "cpu":
-        ask = Ask(
-            model, checkpoint, None, 1, request.context or 4096, None, request.kv_dtype, request.max_num_batched_tokens, 8, None, request.kv_gib or 1, "cpu"
-        )
-        return Engine(request, _fitting(plan(ask)))
+        kv_gib, context = request.kv_gib or 1, request.context or CPU_CONTEXT
+        return Engine(request, _fitting(plan(Ask(model, checkpoint, None, context=context, kv_gib=kv_gib, max_num_seqs=CPU_SEQUENCES, device="cpu", **asked))))
     if not gpu_name:
         raise UserError(f"which GPU is {model.title} for?", f"--gpu, one of cpu, {', '.join(catalogue.gpus())}")
-    gpu = catalogue.gpu(gpu_name)
-    context = request.context or min(CONTEXT, model.longest)
-    first = _fitting(plan(Ask(model, checkpoint, gpu, gpus, context, request.users, request.kv_dtype, request.max_num_batched_tokens)))
-    fixed = replace(first.ask, utilization=first.ask.utilization, max_num_seqs=first.max_num_seqs)
-    answers = {other.name: _try(replace(fixed, gpu=other)) for other in catalogue.gpus().values()}
+    gpu, context = catalogue.gpu(gpu_name), request.context or min(CONTEXT, model.longest)
+    first = _fitting(plan(Ask(model, checkpoint, gpu, gpus, context, request.users, **asked)))
+    fixed = replace(first.ask, max_num_seqs=first.max_num_seqs)
+    answers = [answer for other in catalogue.gpus().values() if (answer := _try(replace(fixed, gpu=other)))]
     # What is promised holds on every card of that size or more.
-    users = request.users or min(answer.users for answer in answers.values() if answer and answer.starts and answer.ask.gpu.memory >= gpu.memory)
-    final = replace(fixed, users=users)
-    others = [Plan(replace(final, gpu=answer.ask.gpu)) for answer in answers.values() if answer]
-    return Engine(request, Plan(final), tuple(other for other in others if other.fits))
+    users = request.users or min(answer.users for answer in answers if answer.starts and answer.ask.gpu.memory >= gpu.memory)
+    others = [Plan(replace(answer.ask, users=users)) for answer in answers]
+    return Engine(request, Plan(replace(fixed, users=users)), tuple(other for other in others if other.fits))
 
 
 def _try(ask: Ask) -> Plan | None:
@@ -260,14 +276,6 @@ def _fitting(answer: Plan) -> Plan:
         return answer
     what = "; ".join(text for text, _ in changes(answer)) or "nothing near to it"
     raise UserError(f"{answer.ask.model.title} does not fit: {answer.why()} ({answer.short_gib:.1f} GiB short)", f"What would fit: {what}")
-
-
-def _check_name(request: Request, model: Model) -> None:
-    over = len(request.release) + len(model.name) + AROUND_NAME - LONGEST_NAME
-    if over > 0:
-        raise UserError(
-            f"release name {request.release!r} and model name {model.name!r} are too long together, by {over} characters", "Take a shorter release name."
-        )
 
 
 def write(request: Request) -> str:

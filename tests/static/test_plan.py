@@ -6,12 +6,14 @@ It does not prove the estimate of what is left for the cache; no GPU was at hand
 
 import json
 import math
+import re
 from pathlib import Path
 
 import pytest
 from scout_chat import architecture, catalogue, plan_report, published
 from scout_chat.errors import UserError
 from scout_chat.kvcache import GIB, Cache
+from scout_chat.paths import ROOT
 from scout_chat.plan import Ask, Plan, changes, plan, ranking
 
 from .conftest import Command, assert_one_message
@@ -235,3 +237,37 @@ def test_the_picture_shows_every_gpu_that_takes_the_model(tmp_path: Path) -> Non
         assert (f">{gpu.title.removeprefix('NVIDIA ')}<" in drawn) == takes, gpu.name
     plan_report.picture(Ask(found, checkpoint, catalogue.gpu("a100-80")), tmp_path / "again.svg")
     assert (tmp_path / "again.svg").read_text() == drawn
+    assert (ROOT / "docs/plan.svg").read_text() == drawn, "scout-chat plan gpt-oss-120b --gpu a100-80 --picture docs/plan.svg"
+
+
+def blocks(document: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", (ROOT / "docs" / document).read_text(), re.MULTILINE | re.DOTALL)
+
+
+SHOWN = [block for block in blocks("planner.md", "") if block.startswith("$ .venv/bin/scout-chat plan")]
+
+
+@pytest.mark.parametrize("block", SHOWN, ids=lambda block: block.splitlines()[0].removeprefix("$ .venv/bin/scout-chat "))
+def test_what_the_document_shows_is_what_is_printed(block: str, command: Command) -> None:
+    """Line by line, in order; a line of dots stands for others."""
+    line, *expected = block.splitlines()
+    _, output = command(*line.removeprefix("$ .venv/bin/scout-chat ").split())
+    printed = iter([shown.rstrip() for shown in output.splitlines()])
+    for shown in expected:
+        assert shown == "..." or shown.rstrip() in printed, shown
+
+
+def test_the_documents_presets_are_written(command: Command, tmp_path: Path) -> None:
+    lines = [line.partition("#")[0].split() for block in blocks("planner.md", "sh") for line in block.splitlines() if " preset " in line]
+    assert len(lines) >= 4
+    for line in lines:
+        status, output = command(*line[1 : line.index("-o")], "-o", str(tmp_path / "mine.yaml"))
+        assert status == 0, output
+
+
+def test_the_documents_table_of_logs_is_the_commands() -> None:
+    text = (ROOT / "docs" / "planner.md").read_text()
+    for log in published.logs():
+        said = log.predicted()
+        digits = 0 if isinstance(said, int) else 2
+        assert f"| {log.what} ({log.gives}) | {said:,.{digits}f} | {log.published:,.{digits}f} | {log.error:+.2f} % |" in text

@@ -129,7 +129,12 @@ def test_the_volume_holds_the_weights() -> None:
         ("gpt-oss-20b gpt-oss-20b --gpu l4", ("one model stands twice", "--replicas")),
         ("gpt-oss-20b --gpu l4 --weights s3://models", ("--weights 's3://models' is no place", "nfs://SERVER/PATH")),
         ("gpt-oss-20b --gpu l4 --release a-release-whose-name-is-much-too-long", ("are too long together, by 1 characters", "shorter release name")),
-        ("gpt-oss-20b --gpu l4 --prefetch --offline", ("--prefetch fetches weights, and with",)),
+        ("smollm2-135m qwen3-06b --gpu cpu", ("a preset for a CPU takes one model",)),
+        ("smollm2-135m --gpu cpu --weights /srv", ("a preset for a CPU takes no --weights",)),
+        ("gpt-oss-20b@l4 smollm2-135m@cpu", ("a preset for a CPU takes one model",)),
+        ("gpt-oss-20b --gpu l4 --kv-gib 4", ("--kv-gib is for --gpu cpu",)),
+        ("gpt-oss-20b --gpu l4 --prefetch --offline", ("--prefetch is for weights that are fetched, and with --weights or --offline none are",)),
+        ("llama33-70b --gpu h200 --weights /srv/models --token-secret hub", ("--token-secret is for weights that are fetched",)),
         ("gpt-oss-20b --gpu l4 -o /nowhere/mine.yaml", ("/nowhere/mine.yaml cannot be written",)),
     ],
 )
