@@ -144,8 +144,8 @@ class Plan:
                 f"one request of {ask.context} tokens takes {self.cache.bytes_needed(ask.context) / GIB:.2f} GiB of cache, and {many} leaves {self.kv_gib:.2f}"
             )
         if self.binds == "users":
-            return f"{self.users} chats of {ask.context} tokens fit at once, and {ask.users} are asked for"
-        return f"{self.users} chats of {ask.context} tokens fit at once"
+            return f"{chats(self.users)} of {ask.context} tokens fit at once, and {ask.users} are asked for"
+        return f"{chats(self.users)} of {ask.context} tokens fit at once"
 
     def as_json(self) -> dict:
         """Everything, in GiB of each GPU, tokens and blocks."""
@@ -180,6 +180,10 @@ class Plan:
         }
 
 
+def chats(number: int) -> str:
+    return f"{number} chat{'s' * (number != 1)}"
+
+
 def plan(ask: Ask) -> Plan:
     """Raises UserError for what no amount of memory would make right: a context beyond the model's, heads that cannot be shared out,
     a cache of fp8 or a quantisation that the GPU's kernels do not have."""
@@ -188,8 +192,8 @@ def plan(ask: Ask) -> Plan:
         raise UserError(
             f"{model.title} was made for {model.longest} tokens of context, and {ask.context} are asked for", f"Ask for --context {model.longest} at most."
         )
-    if ask.context < 1 or ask.tensor_parallel < 1 or (ask.users is not None and ask.users < 1):
-        raise UserError("context, users and GPUs are 1 or more")
+    if min(ask.context, ask.tensor_parallel, ask.max_num_batched_tokens, *(number for number in (ask.users, ask.max_num_seqs) if number is not None)) < 1:
+        raise UserError("context, users, GPUs, tokens and sequences are 1 or more")
     if refusal := model.architecture.refuses(ask.tensor_parallel):
         fine = [str(number) for number in (1, 2, 4, 8) if not model.architecture.refuses(number)]
         raise UserError(f"{model.title}: {refusal}", f"It can be on {', '.join(fine)}.")
@@ -208,6 +212,8 @@ def plan(ask: Ask) -> Plan:
         if ask.kv_gib <= 0:
             raise UserError(f"--kv-gib {ask.kv_gib} leaves no cache")
         return Plan(ask)
+    if ask.device == "cpu":
+        raise UserError("on a CPU the cache has the memory that it is given (VLLM_CPU_KVCACHE_SPACE)", "Say how many GiB: --kv-gib.")
     if gpu is None:
         raise UserError("which GPU? --gpu names one; --kv-gib says how much memory the cache has instead", f"GPUs: {', '.join(catalogue.gpus())}")
     if not ask.checkpoint.loaded:
@@ -253,7 +259,7 @@ def changes(short: Plan) -> list[tuple[str, Plan]]:
         except UserError:
             return False
         if other.fits:
-            found.append((text.format(plan=other), other))
+            found.append((text.format(chats=chats(other.users)), other))
         return other.fits
 
     if ask.kv_gib is not None or ask.gpu is None:
@@ -265,15 +271,15 @@ def changes(short: Plan) -> list[tuple[str, Plan]]:
     if short.longest >= 1024 and short.longest < ask.context:
         consider(f"--context {short.longest}", context=short.longest)
     if ask.kv_dtype == "auto" and not refuses_fp8(ask.model, ask.gpu):
-        consider("--kv-dtype fp8 ({plan.users} chats)", kv_dtype="fp8")
+        consider("--kv-dtype fp8 ({chats})", kv_dtype="fp8")
     for checkpoint in ask.model.checkpoints:
-        if checkpoint.loaded < ask.checkpoint.loaded and consider(f"{checkpoint.id} ({checkpoint.quantization}; {{plan.users}} chats)", checkpoint=checkpoint):
+        if checkpoint.loaded < ask.checkpoint.loaded and consider(f"{checkpoint.id} ({checkpoint.quantization}; {{chats}})", checkpoint=checkpoint):
             break
     for number in (2, 4, 8):
-        if number > ask.tensor_parallel and consider(f"--gpus {number} ({{plan.users}} chats)", tensor_parallel=number):
+        if number > ask.tensor_parallel and consider(f"--gpus {number} ({{chats}})", tensor_parallel=number):
             break
     for gpu in sorted(catalogue.gpus().values(), key=lambda item: item.memory):
-        if gpu.memory > ask.gpu.memory and consider(f"--gpu {gpu.name} ({{plan.users}} chats)", gpu=gpu):
+        if gpu.memory > ask.gpu.memory and consider(f"--gpu {gpu.name} ({{chats}})", gpu=gpu):
             break
     return found
 

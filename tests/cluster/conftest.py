@@ -5,7 +5,10 @@ builds on it. The node is brought down by the last test, or left with ``SCOUT_CH
 """
 
 import os
+import re
+import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from types import ModuleType
 
@@ -14,6 +17,7 @@ import pytest
 from scout_chat import chat, cluster, install
 from scout_chat.kubectl import Kubectl
 from scout_chat.render import Case
+from scout_chat.tools import tool
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -57,6 +61,17 @@ def deploy(case: Case, provider: ModuleType) -> str:
     output = install.install(case, provider.kubeconfig())
     chat.wait_for_pods(Kubectl(provider.kubeconfig(), case.namespace), case, print)
     return output
+
+
+@contextmanager
+def forwarded(provider: ModuleType, namespace: str, deployment: str) -> Iterator[str]:
+    """The address of the deployment's port 8000, on a port of this machine."""
+    base = [tool("kubectl"), f"--kubeconfig={provider.kubeconfig()}", f"--namespace={namespace}"]
+    with subprocess.Popen([*base, "port-forward", f"deployment/{deployment}", ":8000"], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield f"http://{re.search(r'127.0.0.1:[0-9]+', process.stdout.readline())[0]}"
+        finally:
+            process.terminate()
 
 
 def with_sets(case: Case, *sets: str) -> Case:

@@ -11,12 +11,13 @@ import kubernetes
 import pytest
 from pytest_helm_charts.clusters import Cluster
 from pytest_helm_charts.k8s.deployment import wait_for_deployments_to_run
-from scout_chat import chat, install
+from scout_chat import calibrate, chat, install
 from scout_chat.browser import screenshot_chat
+from scout_chat.paths import PRESETS
 from scout_chat.render import Case
 from scout_chat.webui import WebUI
 
-from .conftest import deploy, with_sets
+from .conftest import deploy, forwarded, with_sets
 
 USER = ("reader@example.org", "a-readers-password")
 
@@ -55,6 +56,16 @@ def test_the_administrator_gets_the_right_answer(account: chat.Account) -> None:
     answer = chat.ask(account, chat.QUESTION)
     assert "Paris" in answer.text
     assert answer.events > 1
+
+
+def test_the_engine_has_the_cache_that_the_preset_says(notes: str, local: Case, provider: ModuleType) -> None:
+    """`scout-chat calibrate`, on the running engine: every figure is the planner's."""
+    with forwarded(provider, local.namespace, f"{local.release}-smollm2-135m-deployment-vllm") as url:
+        engine = calibrate.read(url)
+    figures = calibrate.comparison(engine, calibrate.ask(engine, device="cpu"))
+    print(figures)
+    assert [said for _, said, _ in figures] == [real for _, _, real in figures]
+    assert f"{engine.num_blocks} blocks of {engine.block_size} tokens" in (PRESETS / "local.yaml").read_text()
 
 
 def test_an_ordinary_user_sees_the_model_and_chats(account: chat.Account, administrator: WebUI) -> None:

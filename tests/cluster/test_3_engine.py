@@ -10,9 +10,10 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from scout_chat import chat, images, install, vllm
+from scout_chat import chat, images, install, kubeyaml, vllm
 from scout_chat.errors import UserError
 from scout_chat.kubectl import Kubectl
+from scout_chat.paths import PRESETS
 from scout_chat.render import render
 from scout_chat.scenarios import scenario
 
@@ -124,7 +125,8 @@ def test_what_schema_says_of_vllm_is_so(one_node: None) -> None:
 
 @pytest.mark.charts
 def test_an_engine_that_dies_is_reported_with_its_last_lines(provider: ModuleType) -> None:
-    spec = "vllm-stack.servingEngineSpec.modelSpec[0].vllmConfig.extraArgs[3]"
+    local = kubeyaml.load((PRESETS / "local.yaml").read_text())["vllm-stack"]["servingEngineSpec"]["modelSpec"][0]["vllmConfig"]
+    spec = f"vllm-stack.servingEngineSpec.modelSpec[0].vllmConfig.extraArgs[{len(local['extraArgs'])}]"
     # A long one the chart would refuse.
     case = replace(scenario("local"), namespace="dying", sets=(f"{spec}=-zz",))
     install.install(case, provider.kubeconfig())

@@ -1,14 +1,13 @@
-"""Proves: the KV cache that scout-chat predicts is the one that the real vLLM reports, to the block, for models of five architectures that
-differ in what they keep; and that each answers. Every engine is started on the node from a values file, by the chart's own objects.
+"""Proves: the KV cache that scout-chat predicts is the one that the real vLLM reports, to the block, for models of four architectures that
+differ in what they keep; and that each answers. Every engine is started on the node from a values file that `scout-chat preset` writes, by
+the chart's own objects. (The local preset's engine is compared in test_1_release.py.)
 
 Does not prove it for GPUs, where a block is smaller and the memory for the cache is an estimate.
 """
 
 import json
 import re
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -22,7 +21,8 @@ from scout_chat.catalogue import Checkpoint, License, Model
 from scout_chat.kubectl import Kubectl
 from scout_chat.kvcache import GIB, Cache
 from scout_chat.render import Case, Object, render
-from scout_chat.tools import tool
+
+from .conftest import forwarded
 
 pytestmark = pytest.mark.charts
 
@@ -47,7 +47,6 @@ class Start:
 
 
 STARTS = [
-    Start("HuggingFaceTB/SmolLM2-135M-Instruct", 4096, block=128),
     Start("scout-chat/tiny-qwen3", 8192, block=128, kv_dtype="fp8"),
     # Two kinds of layers, each with heads of its own.
     Start("scout-chat/tiny-gemma4", 8192, block=256, padded=2),
@@ -109,17 +108,6 @@ def engine_objects(case: Case) -> list[Object]:
     """The engine's part of the release."""
     with install.chart_for(case) as chart:
         return [item for item in render(case, chart) if item.chart == "vllm-stack" and item.kind in ("Deployment", "PersistentVolumeClaim", "Service")]
-
-
-@contextmanager
-def forwarded(provider: ModuleType, namespace: str, deployment: str) -> Iterator[str]:
-    """The deployment's port 8000 on a port of this machine."""
-    base = [tool("kubectl"), f"--kubeconfig={provider.kubeconfig()}", f"--namespace={namespace}"]
-    with subprocess.Popen([*base, "port-forward", f"deployment/{deployment}", ":8000"], stdout=subprocess.PIPE, text=True) as process:
-        try:
-            yield f"http://{re.search(r'127.0.0.1:[0-9]+', process.stdout.readline())[0]}"
-        finally:
-            process.terminate()
 
 
 @pytest.fixture(scope="module")

@@ -164,3 +164,13 @@ def test_a_model_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     (tmp_path / "mine.yaml").write_text((tmp_path / "mine.yaml").read_text().replace("disk: 29.5", "disk: much"))
     with pytest.raises(preset.UserError, match=r"mine.yaml is no model of the catalogue: checkpoints.0.disk"):
         catalogue.read_model(tmp_path / "mine.yaml")
+
+
+def test_a_pinned_revision_reaches_engine_and_download(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = catalogue.models()["gpt-oss-20b"]
+    pinned = model.model_copy(update={"checkpoints": (model.checkpoints[0].model_copy(update={"revision": "0123abc"}),)})
+    monkeypatch.setattr(catalogue, "models", lambda: {"gpt-oss-20b": pinned})
+    engine = spec(preset.write(preset.Request(models=("gpt-oss-20b",), gpu="l4", prefetch=True)))
+    assert engine["modelRevision"] == "0123abc"
+    assert engine["initContainer"]["args"][1:] == ["--revision", "0123abc"]
+    assert "modelRevision" not in spec(preset.write(preset.Request(models=("gpt-oss-20b",), gpu="l4", weights="/srv/models")))
