@@ -105,13 +105,14 @@ class Gpu(_Strict):
     """A GPU. The fields' meanings are in the file; ``fp8Kv`` are vLLM's attention backends that take an fp8 cache there."""
 
     title: str
-    products: tuple[str, ...] = ()
+    products: tuple[str, ...]
     memory: int
     cudaGib: float
-    labelMib: int = 0
+    labelMib: int
     capability: str
     family: str
     fp8Kv: tuple[str, ...] = ()
+    source: str
     name: str = ""
 
     def at_least(self, capability: str) -> bool:

@@ -9,7 +9,7 @@ from . import catalogue
 from .catalogue import Model
 from .errors import UserError
 from .kvcache import GIB
-from .plan import CONTEXT, Ask, Plan, changes, plan
+from .plan import CONTEXT, UTILIZATION, Ask, Plan, changes, plan
 
 CONTEXTS = (4096, 8192, 16384, 32768, 65536, 131072, 262144)
 
@@ -84,13 +84,15 @@ def picture(ask: Ask, path: Path) -> None:
 
     figure, axes = pyplot.subplots(figsize=(8, 5))
     contexts = _contexts(ask.model)
+    share = plan(replace(ask, kv_gib=None)).ask.utilization if ask.gpu else ask.utilization or UTILIZATION
     for gpu in sorted(catalogue.gpus().values(), key=lambda item: item.memory):
         try:
-            # One share of the GPU for the whole line, as an engine has.
-            chosen = plan(replace(ask, gpu=gpu, users=None, kv_gib=None))
+            # One share of the GPU for all of the picture, or it would compare shares.
+            chosen = plan(replace(ask, gpu=gpu, users=None, kv_gib=None, utilization=share))
         except UserError:
             continue
-        points = [_users(chosen, context) or None for context in contexts]
+        plans = [Plan(replace(chosen.ask, context=context)) for context in contexts]
+        points = [each.max_concurrency if each.starts else None for each in plans]
         if any(points):
             named = ask.gpu and gpu.name == ask.gpu.name
             axes.plot(contexts, points, marker="o", markersize=4, linewidth=3 if named else 1.5, label=gpu.title.removeprefix("NVIDIA "))
@@ -104,7 +106,7 @@ def picture(ask: Ask, path: Path) -> None:
     axes.set(
         xlabel="tokens of context",
         ylabel="chats at once",
-        title=f"{ask.model.title} ({ask.checkpoint.quantization}) on {ask.tensor_parallel} GPU{'s' * (ask.tensor_parallel > 1)}",
+        title=f"{ask.model.title} ({ask.checkpoint.quantization}) on {ask.tensor_parallel} GPU{'s' * (ask.tensor_parallel > 1)}, share {share}",
     )
     axes.grid(True, which="major", color="#dddddd", linewidth=0.6)
     axes.legend(fontsize=8, frameon=False)
