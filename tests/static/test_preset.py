@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from scout_chat import catalogue, preset
+from scout_chat import catalogue, preset, vllm
 from scout_chat.catalogue import Checkpoint, License, Model
 from scout_chat.paths import PRESETS
 from scout_chat.plan import Ask, plan
+from scout_chat.render import Case, render
 
 from .conftest import Command, assert_one_message
 
@@ -174,3 +175,30 @@ def test_a_pinned_revision_reaches_engine_and_download(monkeypatch: pytest.Monke
     assert engine["modelRevision"] == "0123abc"
     assert engine["initContainer"]["args"][1:] == ["--revision", "0123abc"]
     assert "modelRevision" not in spec(preset.write(preset.Request(models=("gpt-oss-20b",), gpu="l4", weights="/srv/models")))
+
+
+def smallest(model: str) -> preset.Request:
+    """A preset of the model on the fewest and smallest GPUs that take it."""
+    found = catalogue.models()[model]
+    token = "hub" if found.license.gated else ""
+    for gpus in (1, 2, 4, 8):
+        for gpu in sorted(catalogue.gpus().values(), key=lambda item: item.memory):
+            request = preset.Request(models=(model,), gpu=gpu.name, gpus=gpus, context=8192, token_secret=token)
+            try:
+                preset.engines(request)
+            except preset.UserError:
+                continue
+            return request
+    raise AssertionError(f"no GPU of the catalogue takes {model}")
+
+
+@pytest.mark.charts
+@pytest.mark.parametrize("model", catalogue.models())
+def test_every_model_of_the_catalogue_has_a_preset_that_installs(model: str) -> None:
+    """Every rule of the chart takes it, and the recorded vLLM its arguments."""
+    written = preset.write(smallest(model))
+    objects = render(Case(model, ("overlays/demo",), extra=written))
+    ((_, arguments),) = vllm.engines(objects).items()
+    assert vllm.problems(arguments) == []
+    served = yaml.safe_load(written)["global"]["llm"]["model"]
+    assert arguments[arguments.index("--served-model-name") + 1] == served == model
