@@ -35,7 +35,7 @@ def test_published_logs_are_predicted(log: published.Log) -> None:
         assert log.error == 0
 
 
-# facts/vllm.md 1.1: claims of the old role's README, and what the planner makes of them.
+# Claims of the old role's README, and what the planner makes of them (docs/planner.md).
 @pytest.mark.parametrize(
     ("model", "gpu", "asked", "concurrency"),
     [

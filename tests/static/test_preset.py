@@ -68,7 +68,7 @@ def admits(terms: list[dict], gpu: catalogue.Gpu) -> bool:
 
 
 def test_every_gpus_label_lies_above_the_margin() -> None:
-    """facts/scout.md 1.4: the label is MiB and lies under the card's name; a card must pass its own size and not the next."""
+    """The label is MiB and lies under the card's name; a card must pass its own size and not the next."""
     sizes = sorted({gpu.memory for gpu in catalogue.gpus().values()})
     for gpu in catalogue.gpus().values():
         passed = [size for size in sizes if gpu.labelMib > size * preset.MIB_OF_A_GB]
