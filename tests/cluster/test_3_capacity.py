@@ -132,7 +132,7 @@ def one_node(provider: ModuleType) -> None:
         pytest.skip("vLLM runs from the one-node cluster's packages")
 
 
-def test_the_planner_answers_what_vllm_does(one_node: None, record_property: pytest.FixtureRequest) -> None:
+def test_the_planner_answers_what_vllm_does(one_node: None) -> None:
     asked = questions()
     answers = [comparable(answer) for answer in ask_vllm(asked)]
     differing = [(question, mine, real) for question, real in zip(asked, answers, strict=True) if (mine := planned(question)) != real]
