@@ -70,7 +70,8 @@ class Model(_Strict):
 
     ``parameters`` and ``active`` in billions. ``tool`` and ``reasoning`` are parsers of vLLM's registries, empty where it has none.
     ``template`` is a chat template inside vLLM's image, where the repository's own does not do tools. ``arguments`` are more of
-    ``vllm serve``. ``seen`` is the largest number of tokens that the model was made for, where config.json says more.
+    ``vllm serve``. ``offlineEnv`` are variables that an engine without the internet needs, each with a folder below the weights. ``context``
+    is the largest number of tokens that the model was made for, where config.json says another.
     """
 
     title: str

@@ -17,11 +17,10 @@ UTILIZATION = 0.92  # vLLM's default
 TIGHT = 0.95  # On one GPU; on several, vLLM's recipe for gpt-oss saw it run out of memory.
 CONTEXT = 32768
 BATCHED_TOKENS = 2048
-# GiB of each GPU besides weights and cache: CUDA, NCCL, activations, CUDA graphs. On six published start-up logs this predicts a cache 2 to 13 %
-# smaller than what vLLM found, never larger (docs/planner.md).
-RESERVE = {1: 2.0}
-RESERVE_PARALLEL = 3.0
-# The sampler's peak: bytes for each sequence and each word of the vocabulary (four published logs agree within 1 %). The reserve covers 256.
+# GiB of each GPU besides weights and cache (CUDA, activations, CUDA graphs), and with NCCL where there are several: set by hand, from start-up
+# logs of others.
+RESERVE, RESERVE_PARALLEL = 2.0, 3.0
+# The sampler's peak, from such logs: bytes for each sequence and each word of the vocabulary. The reserve covers 256 sequences.
 SAMPLER_BYTES, SAMPLER_COVERED = 38.6, 256
 MOST_SEQUENCES = 256
 
@@ -68,7 +67,7 @@ class Plan:
     @property
     def reserve_gib(self) -> float:
         more = max(0, (self.ask.max_num_seqs or 0) - SAMPLER_COVERED) * self.ask.model.architecture.vocabulary * SAMPLER_BYTES / GIB
-        return RESERVE.get(self.ask.tensor_parallel, RESERVE_PARALLEL) + more
+        return (RESERVE if self.ask.tensor_parallel == 1 else RESERVE_PARALLEL) + more
 
     @property
     def kv_gib(self) -> float:
@@ -86,6 +85,11 @@ class Plan:
     @property
     def max_concurrency(self) -> float:
         return self.cache.concurrency(self.kv_bytes, self.ask.context)
+
+    @property
+    def request_gib(self) -> float:
+        """GiB of each GPU's cache that a chat of a full context takes."""
+        return self.cache.blocks_per_request(self.ask.context) * self.cache.bytes_per_block / GIB
 
     @property
     def starts(self) -> bool:

@@ -8,7 +8,6 @@ from rich.table import Table
 from . import catalogue
 from .catalogue import Model
 from .errors import UserError
-from .kvcache import GIB
 from .plan import CONTEXT, UTILIZATION, Ask, Plan, changes, plan
 
 CONTEXTS = (4096, 8192, 16384, 32768, 65536, 131072, 262144)
@@ -17,7 +16,6 @@ CONTEXTS = (4096, 8192, 16384, 32768, 65536, 131072, 262144)
 def text(answer: Plan) -> str:
     """What was asked, where the memory goes, how many chats fit, and what is known to go wrong."""
     ask, cache = answer.ask, answer.cache
-    request = cache.blocks_per_request(ask.context)
     each = " of each GPU" if ask.tensor_parallel > 1 else ""
     where = f"{ask.tensor_parallel} x {ask.gpu.title}" if ask.gpu else "CPU" if ask.device == "cpu" else f"tensor parallel {ask.tensor_parallel}"
     quantization = f" ({ask.checkpoint.id}, {ask.checkpoint.quantization})" if ask.checkpoint.quantization else ""
@@ -30,7 +28,7 @@ def text(answer: Plan) -> str:
         ]
     lines += [
         f"  cache            {answer.kv_gib:8.2f} GiB  {answer.kv_blocks} blocks of {cache.bytes_per_block} bytes{each}",
-        f"  one chat         {request * cache.bytes_per_block / GIB:8.2f} GiB  {ask.context} tokens, {request} blocks",
+        f"  one chat         {answer.request_gib:8.2f} GiB  {ask.context} tokens, {cache.blocks_per_request(ask.context)} blocks",
         f"  chats at once    {max(0.0, answer.max_concurrency):8.2f}      of {ask.context} tokens; more wait for their turn",
         "",
         "  context  " + "".join(f"{context:>9}" for context in _contexts(ask.model)),

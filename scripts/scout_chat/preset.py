@@ -165,12 +165,6 @@ class Engine:
     def cores(self) -> int:
         return max(self.memory_gib // 4, 4 * self.plan.ask.tensor_parallel)
 
-    @property
-    def request_gib(self) -> float:
-        """GiB of each GPU's cache that a chat of a full context takes."""
-        cache = self.plan.cache
-        return cache.bytes_per_block * cache.blocks_per_request(self.plan.ask.context) / GIB
-
     @cached_property
     def terms(self) -> list[list[dict]]:
         """nodeSelectorTerms: the nodes whose GPUs the planner takes, told by labels of NVIDIA's GPU feature discovery.

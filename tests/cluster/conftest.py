@@ -45,6 +45,13 @@ def provider() -> Iterator[ModuleType]:
 
 
 @pytest.fixture(scope="session")
+def one_node(provider: ModuleType) -> None:
+    """For tests that run programs from the one-node cluster's store."""
+    if not provider.__name__.endswith("one_node"):
+        pytest.skip("its packages and tiny models are in the store of the one-node cluster alone")
+
+
+@pytest.fixture(scope="session")
 def api(provider: ModuleType) -> kubernetes.client.CoreV1Api:
     kubernetes.config.load_kube_config(str(provider.kubeconfig()))
     return kubernetes.client.CoreV1Api()

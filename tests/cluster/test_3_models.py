@@ -111,9 +111,7 @@ def engine_objects(case: Case) -> list[Object]:
 
 
 @pytest.fixture(scope="module")
-def kubectl(provider: ModuleType) -> Iterator[Kubectl]:
-    if not provider.__name__.endswith("one_node"):
-        pytest.skip("the tiny models are in the store of the one-node cluster alone")
+def kubectl(provider: ModuleType, one_node: None) -> Iterator[Kubectl]:
     weights.tiny_models(print)
     client = Kubectl(provider.kubeconfig(), "models")
     client.run("create", "namespace", "models")

@@ -69,9 +69,11 @@ http://{{ .Release.Name }}-router-service.{{ .Release.Namespace }}.svc/v1
 {{- $value := "" -}}
 {{- $last := "" -}}
 {{- range index . 0 -}}
-{{- if eq $last $flag }}{{ $value = . }}{{ end -}}
-{{- if hasPrefix (printf "%s=" $flag) . }}{{ $value = trimPrefix (printf "%s=" $flag) . }}{{ end -}}
-{{- $last = . -}}
+{{- /* A number where text belongs is another rule's to refuse. */ -}}
+{{- $argument := toString . -}}
+{{- if eq $last $flag }}{{ $value = $argument }}{{ end -}}
+{{- if hasPrefix (printf "%s=" $flag) $argument }}{{ $value = trimPrefix (printf "%s=" $flag) $argument }}{{ end -}}
+{{- $last = $argument -}}
 {{- end -}}
 {{- $value -}}
 {{- end }}
