@@ -30,8 +30,7 @@ UNTOLERATED = "node(s) had untolerated taint(s)"
 NOT_YET = ("node.kubernetes.io/", "unbound immediate PersistentVolumeClaims")
 SECONDS = 20
 
-# The GPUs of the catalogue whose nodes are described.
-KINDS = {name: gpu for name, gpu in gpus().items() if gpu.labelMib}
+KINDS = gpus()
 
 
 def node(name: str, gpu: Gpu | None, count: int = 1, *, pool: str = "", labelled: bool = True, taints: Iterable[dict] = (PRESENT,)) -> dict:
