@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from functools import cache
+from itertools import takewhile
 
 from pydantic import BaseModel, ConfigDict
 
@@ -21,6 +22,7 @@ class BadValue(BaseModel):
     release's name. ``refused`` is what values.schema.json says, with the value's path; without it the schema cannot know. ``words``
     is what the templates say, which no option skips; without them the schema alone knows. ``defect`` names what it would have caught:
     a defect of the old role, or D1 to D20 of the vllm-stack chart. ``alone``: a rule between values, so no other mistake is made with it.
+    ``why`` is the comment that the file begins with.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -31,6 +33,7 @@ class BadValue(BaseModel):
     words: str = ""
     defect: str = ""
     alone: bool = False
+    why: str = ""
 
     def case(self, helm: str = "helm", schema: bool = True) -> Case:
         base = scenario(self.over) if self.over else Case("defaults")
@@ -43,4 +46,9 @@ class BadValue(BaseModel):
 @cache
 def corpus() -> dict[str, BadValue]:
     """Every mistake by its file's name."""
-    return {file.stem: BadValue.model_validate(kubeyaml.load(file.read_text())) for file in sorted(FOLDER.glob("*.yaml"))}
+    return {file.stem: _read(file.read_text()) for file in sorted(FOLDER.glob("*.yaml"))}
+
+
+def _read(text: str) -> BadValue:
+    comment = [line.removeprefix("# ") for line in takewhile(lambda line: line.startswith("#"), text.splitlines())]
+    return BadValue.model_validate(kubeyaml.load(text) | {"why": " ".join(comment)})

@@ -155,6 +155,7 @@ SAMPLES = {
     "labels": '{"MARK": "MARK"}',
     "annotations": '{"MARK": "MARK"}',
     "arguments": '["--MARK"]',
+    "engineArguments": '["--MARK"]',
     "arguments[]": '["--MARK"]',
     "quantity": '"NUMBERMi"',
     "count": "NUMBER",

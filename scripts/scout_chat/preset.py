@@ -23,12 +23,16 @@ SHIPPED = ROOT / "schema" / "presets.yaml"
 TEMPLATE = "preset.yaml.j2"
 # GB of files become GiB of a volume, a tenth more, and room for compiled kernels beside them. A claim cannot shrink: with so much beside
 # them the presets of 0.2.0 ask for what they asked for.
-GB, KERNELS_GIB, BESIDE_WEIGHTS_GIB = 1e9 / GIB, 10, 18
+GB, BESIDE_WEIGHTS_GIB = 1e9 / GIB, 18
+# What an engine that stops gives to answers under way: less than the 30 seconds after which Kubernetes kills it.
+SHUTDOWN_SECONDS = 25
 # What nvidia.com/gpu.memory must exceed for each GB on the box: the label lies up to 6 % below (23034 for 24 GB), and Gt is strict.
 MIB_OF_A_GB = 950
 # The Service is <release>-<name>-engine-service, and Kubernetes takes 63 characters.
 AROUND_NAME, LONGEST_NAME = 16, 63
 CPU_CONTEXT, CPU_SEQUENCES = 4096, 8
+# A node that feature discovery says nothing about.
+UNLABELLED = [{"key": "nvidia.com/gpu.product", "operator": "DoesNotExist"}]
 
 
 class Request(BaseModel):
@@ -119,7 +123,7 @@ class Engine:
     @property
     def env(self) -> dict[str, str]:
         request, env = self.request, dict(self.model.env)
-        if request.offline or request.prefetch or self.folder:
+        if request.offline or self.folder:
             env |= {"HF_HUB_OFFLINE": "1"}
         if request.offline or self.folder:
             env |= {name: f"{self.folder or '/data'}/{value}" for name, value in self.model.offlineEnv.items()}
@@ -136,20 +140,17 @@ class Engine:
             words += ["--reasoning-parser", self.model.reasoning]
         if self.model.template:
             words += ["--chat-template", self.model.template]
-        if self.checkpoint.ignore and not (self.folder or self.request.prefetch or self.request.offline):
+        if self.checkpoint.ignore and not (self.folder or self.request.offline):
             words += ["--ignore-patterns", *self.checkpoint.ignore]
-        return words
+        return [*words, "--shutdown-timeout", str(SHUTDOWN_SECONDS)]
 
     @property
     def storage_gib(self) -> int:
-        if self.folder:
-            return KERNELS_GIB
+        """Size of the engine's own volume. The same for every way in which weights reach it: a volume cannot shrink."""
         if not self.gpu:
             return 2
-        weights = self.checkpoint.disk * GB * 1.1
         # Room for the copies as well, should a pattern one day leave out nothing.
-        whole = 0 if self.request.prefetch else self.checkpoint.repository * GB
-        return ceil((max(weights, whole) + BESIDE_WEIGHTS_GIB) / 10) * 10
+        return ceil((max(self.checkpoint.disk * 1.1, self.checkpoint.repository) * GB + BESIDE_WEIGHTS_GIB) / 10) * 10
 
     @property
     def shared_memory_gib(self) -> int:
@@ -169,16 +170,17 @@ class Engine:
     def terms(self) -> list[list[dict]]:
         """nodeSelectorTerms: the nodes whose GPUs the planner takes, told by labels of NVIDIA's GPU feature discovery.
 
-        A least memory and a least compute capability where those tell them apart, else the products by name.
+        A least memory and a least compute capability where those tell them apart, else the products by name. And, last, nodes
+        without such labels: where feature discovery does not run, every pod would stay Pending.
         """
         accepted = {other.ask.gpu.name for other in self.others}
         memory = min(other.ask.gpu.memory for other in self.others)
         enough = {"key": "nvidia.com/gpu.memory", "operator": "Gt", "values": [str(memory * MIB_OF_A_GB)]}
         for capability in ("8.0", "8.9", "9.0"):
             if {gpu.name for gpu in catalogue.gpus().values() if gpu.memory >= memory and gpu.at_least(capability)} == accepted:
-                return [[enough, *term] for term in _capability(capability)]
+                return [*([enough, *term] for term in _capability(capability)), UNLABELLED]
         products = [product for other in self.others for product in other.ask.gpu.products]
-        return [[{"key": "nvidia.com/gpu.product", "operator": "In", "values": products}]]
+        return [[{"key": "nvidia.com/gpu.product", "operator": "In", "values": products}], UNLABELLED]
 
 
 def _capability(least: str) -> list[list[dict]]:
@@ -330,7 +332,7 @@ def reference() -> str:
                 str(ask.tensor_parallel if ask.gpu else 0),
                 str(ask.context),
                 chats,
-                f"{engine.storage_gib}Gi",
+                "its own" if engine.folder else f"{engine.storage_gib}Gi",
             ]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

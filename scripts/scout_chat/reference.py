@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from . import kubeyaml, schema
+from .badvalues import corpus
 from .paths import CHART, ROOT
 from .pins import pins
 
@@ -27,6 +28,7 @@ KINDS = {
     "annotations": "map of strings",
     "anyObject": "Kubernetes object",
     "arguments": "list of strings, one argument an item",
+    "engineArguments": "list of strings, one argument an item",
     "count": "integer of 1 or more; of a million or more in quotes",
     "imageTag": "string, no tag that moves (`latest`)",
     "labels": "map of strings",
@@ -63,32 +65,6 @@ PATTERNS = {
     r"^[0-9]+(\.[0-9]+)?(M|G|T|Mi|Gi|Ti)$": "a size with its unit (`200Gi`)",
     r"^[^ ]+(:[^:/ ]+|@sha256:[0-9a-f]{64})$": "an image with its tag or digest",
     r"^nvidia\.com/mig-[0-9]+g\.[0-9]+gb(\.me)?$": "a MIG slice (`nvidia.com/mig-3g.40gb`)",
-}
-# Rules between values, by where the schema has them. tests/static/test_reference.py: each is there, and none is left out.
-RULES = {
-    "global.chat.auth allOf[0]": "With `oidc.issuer`: `demo` and `signup` are false, and `oidc.clientId` and `oidc.existingSecret` are set.",
-    "global.chat.auth allOf[1]": "Without `oidc.issuer`: `oidc.clientId` and `oidc.existingSecret` are empty, for nobody would read them.",
-    "global.chat allOf[0]": "With `auth.oidc.issuer`: `url` is set; the provider sends people back there.",
-    "global allOf[0]": "With `llm.model`: `chat.auth.oidc.issuer` is set, or `chat.auth.demo` is true.",
-    "global allOf[1]": "`llm.url` is set with `llm.mode: external`, and empty without.",
-    "open-webui.websocket if": "`manager: redis` needs `url` or `existingSecret`.",
-    "open-webui.route if": "`enabled: true` needs `parentRefs`.",
-    "open-webui.persistence allOf[0]": "`provider: s3` needs `s3.endpointUrl`, `s3.bucket` and `s3.region`.",
-    "open-webui.persistence allOf[1]": "`provider: gcs` needs `gcs.bucket`.",
-    "open-webui.persistence allOf[2]": "`provider: azure` needs `azure.endpointUrl` and `azure.container`.",
-    "open-webui.commonEnvVars contains": "The list goes on holding this chart's `WEBUI_SECRET_KEY`; variables of yours stand in `extraEnvVars`.",
-    "open-webui.extraEnvFrom contains": "The list goes on holding this chart's environment (`scout-chat.webuiEnvName`).",
-    "vllm-stack.servingEngineSpec.vllmApiKey if": "`secretName` needs `secretKey`.",
-    "vllm-stack.routerSpec.vllmApiKey if": "`secretName` needs `secretKey`.",
-    "vllm-stack.routerSpec.env contains": "The list goes on holding `HELM_RELEASE`: by it the router sees the engines of this release alone.",
-    "vllm-stack.routerSpec.extraArgs contains": "The list goes on holding `helm-release-name=$(HELM_RELEASE)`, for the same reason.",
-    "vllm-stack.routerSpec allOf[0]": "`routingLogic: session` needs `sessionKey`.",
-    "vllm-stack.routerSpec allOf[1]": "`routingLogic: prefixaware` runs as one replica, without autoscaling: its memory is in the process.",
-    "modelSpec allOf[0]": "`enableTool: true` needs `toolCallParser`.",
-    "modelSpec allOf[1]": "`toolCallParser` needs `enableTool: true`.",
-    "modelSpec allOf[2]": "`chatTemplate` needs `chatTemplateConfigMap`.",
-    "modelSpec allOf[3]": "`affinity` or `nodeSelectorTerms`, not both.",
-    "modelSpec allOf[4]": "`vllmConfig.tensorParallelSize` is `requestGPU`, unless `extraArgs` spreads the engine further (`--data-parallel-size`).",
 }
 
 
@@ -137,13 +113,20 @@ def sections() -> list[Section]:
     """Every key that the schema has, in order: this chart's own, an engine's, then those of the two upstream charts."""
     built = schema.build()
     top, ours = built["properties"], _defaults()
+    definitions = built["definitions"]
     found = []
     for name in sorted(top.keys() - pins().charts.keys(), key=list(ours).index):
-        parts = {name: (top[name], ours[name])}
+        node, _ = schema.resolved(top[name], definitions)
+        parts = {name: node}
         if name == "global":
-            parts = {f"global.{key}": (node, ours[name][key]) for key, node in top[name]["properties"].items()}
-        for path, (node, default) in parts.items():
-            found.append(Section(_heading(node, path), list(_entries(path, node, default, built["definitions"]))))
+            # Its groups have sections of their own; what stands alone comes first.
+            groups = {key: child for key, child in node["properties"].items() if "properties" in child}
+            parts = {name: {"title": "The whole release", "properties": {key: child for key, child in node["properties"].items() if key not in groups}}}
+            parts |= {f"global.{key}": child for key, child in groups.items()}
+        for path, part in parts.items():
+            default = ours[name] if path == name else ours[name][path.removeprefix("global.")]
+            entries = _entries(path, part, default, definitions) if "properties" in part else _entries("", {"properties": {path: part}}, ours, definitions)
+            found.append(Section(_heading(part, path), list(entries)))
     engine = built["definitions"]["modelSpec"]
     config = engine["properties"]["vllmConfig"]
     rest = engine | {"properties": {key: node for key, node in engine["properties"].items() if key != "vllmConfig"}}
@@ -164,20 +147,19 @@ def text() -> str:
         "What `charts/scout-chat/values.schema.json` takes; a key that is not here is refused. Defaults are JSON. `closed` marks a key of an",
         "upstream chart that cannot be changed here, with the reason; so is what lies below it. A name like *Toleration* is Kubernetes' own type.",
         "",
-        "[Rules between values](#rules-between-values) are at the end.",
+        "[Mistakes that are refused](#mistakes-that-are-refused) are at the end.",
     ]
     for section in sections():
         lines += ["", f"## {section.title}", "", *_table(section.entries)]
     lines += [
         "",
-        "## Rules between values",
+        "## Mistakes that are refused",
         "",
-        "The schema checks these. Most are checked again by the chart's templates, with what a schema cannot say: the length of two names",
-        "together, names that must agree in two places, arguments that the engine's release does not know. `tests/bad` has the messages.",
+        "Helm says the message and changes nothing. Each is in `tests/bad`, and tried with Helm 3 and Helm 4.",
         "",
-        "| where | rule |",
+        "| mistake | message |",
         "|---|---|",
-        *(f"| `{where}` | {_cell(_prose(says))} |" for where, says in RULES.items()),
+        *(f"| {_cell(_prose(mistake.why))} | {_cell(_prose(' '.join((mistake.words or mistake.refused).split())))} |" for mistake in corpus().values()),
     ]
     return "\n".join(lines) + "\n"
 
@@ -194,23 +176,6 @@ def readme() -> str:
 def files() -> dict[Path, str]:
     """The two files as they must be."""
     return {TARGET: text(), README: readme()}
-
-
-def rules(node: object, path: str = "") -> Iterator[str]:
-    """Where the schema relates values to each other: the path and the keyword. Of rules that differ in numbers alone, the first."""
-    if not isinstance(node, dict):
-        return
-    yield from (f"{path} {keyword}" for keyword in ("if", "contains") if keyword in node)
-    seen = set()
-    for number, part in enumerate(node.get("allOf", [])):
-        shape = re.sub(r"\d+", "0", json.dumps(part))
-        if "$ref" not in part and shape not in seen:
-            yield f"{path} allOf[{number}]"
-        seen.add(shape)
-    for name, child in {**node.get("properties", {}), **node.get("definitions", {})}.items():
-        yield from rules(child, f"{path}.{name}" if path else name)
-    for key in ("items", "additionalProperties"):
-        yield from rules(node.get(key), path)
 
 
 def _heading(node: dict, path: str) -> str:

@@ -18,13 +18,29 @@ TARGET = CHART / "values.schema.json"
 VLLM = CHART / "files" / "vllm.yaml"
 # Where a type of Kubernetes' that a source names is looked for.
 GROUPS = ("io.k8s.api.core.v1.", "io.k8s.api.apps.v1.", "io.k8s.api.networking.v1.")
-# Arguments that spread an engine over more GPUs than tensorParallelSize says.
-SPREAD = ["--pipeline-parallel-size", "-pp", "--data-parallel-size", "-dp"]
+# Keys of a security context that an administrator may have to remove with null, where the cluster assigns them (OpenShift).
+NULLABLE = {"runAsUser", "runAsGroup", "fsGroup", "supplementalGroups", "seccompProfile"}
+# Keywords that a value may have beside a limit that the templates explain.
+SHAPE = {"type", "description", "title", "properties", "additionalProperties", "items", "required"}
 
 
 def text() -> str:
-    """The schema as the file must hold it."""
-    return json.dumps(build(), indent=1, ensure_ascii=False) + "\n"
+    """The schema as the file must hold it: without the limits that the templates explain better than Helm would (``x-words``)."""
+    return json.dumps(_unexplained(build()), indent=1, ensure_ascii=False) + "\n"
+
+
+def _unexplained(node: object) -> object:
+    if isinstance(node, list):
+        return [_unexplained(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    words = node.get("x-words")
+    if words == "any":
+        return {key: value for key, value in node.items() if key in ("description", "title")}
+    kept = {key: _unexplained(value) for key, value in node.items() if not key.startswith("x-") and (not words or key in SHAPE or key == "$ref")}
+    if worded := node.get("x-worded"):
+        kept["properties"] = kept["properties"] | {name: {} for name in worded}
+    return kept
 
 
 @functools.cache
@@ -36,7 +52,6 @@ def build() -> dict:
     for name, source in sources.items():
         definitions |= source.pop("definitions", {})
         properties[name] = _mirror(name, source) if name in pins().charts else source
-    definitions["modelSpec"]["allOf"] += _tensor_parallel_rules()
     root = {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "$comment": "Generated from schema/ by `scout-chat schema --update`. Do not edit.",
@@ -107,7 +122,13 @@ def _put(node: dict, path: list[str], body: dict) -> None:
 def _laid_over(node: dict, source: dict, values: object) -> dict:
     """The source wins; below ``properties`` both go on. ``x-frozen`` holds a whole subtree at this chart's defaults."""
     if "x-frozen" in source or "x-frozen" in node:
-        return _frozen(values) | {"description": source.get("x-frozen") or node.get("x-frozen", "")}
+        frozen = _frozen(values) | {"description": source.get("x-frozen") or node.get("x-frozen", "")}
+        for path in source.get("x-words", []):
+            leaf = frozen
+            for part in path.split("."):
+                leaf = leaf["properties"][part]
+            leaf |= {"type": "boolean", "x-words": True}
+        return frozen
     if "$ref" in source or "anyOf" in source or "const" in source or "enum" in source:
         return source
     merged = node | {key: value for key, value in source.items() if key != "properties"}
@@ -127,17 +148,6 @@ def _frozen(value: object) -> dict:
     return {"const": value}
 
 
-def _tensor_parallel_rules() -> list[dict]:
-    """An engine that asks for n GPUs uses n, unless an argument spreads it further or `resources` says what it asks for."""
-    spread = {"properties": {"vllmConfig": {"properties": {"extraArgs": {"contains": {"enum": SPREAD}}}, "required": ["extraArgs"]}}}
-    rules = []
-    for gpus in range(1, 17):
-        asks = {"properties": {"requestGPU": {"const": gpus}}, "required": ["requestGPU"], "not": spread}
-        uses = {"properties": {"vllmConfig": {"properties": {"tensorParallelSize": {"const": gpus}}}}}
-        rules.append({"if": asks, "then": uses})
-    return rules
-
-
 def _describe(node: dict, said: dict[tuple[str, ...], str], path: tuple[str, ...] = ()) -> None:
     for key, child in node.get("properties", {}).items():
         if (*path, key) in said:
@@ -147,8 +157,8 @@ def _describe(node: dict, said: dict[tuple[str, ...], str], path: tuple[str, ...
 
 def _closed(node: dict) -> dict:
     """Objects with properties take no others. A reference stands alone in draft-07, so what is beside one goes into allOf."""
-    node = {key: value for key, value in node.items() if not key.startswith("x-")}
-    if "$ref" in node and node.keys() - {"$ref", "description", "title", "examples"}:
+    node = {key: value for key, value in node.items() if not key.startswith("x-") or key in ("x-words", "x-worded")}
+    if "$ref" in node and node.keys() - {"$ref", "description", "title", "examples", "x-words"}:
         node["allOf"] = [{"$ref": node.pop("$ref")}, *node.get("allOf", [])]
     if "properties" in node:
         node = {"type": "object"} | node | {"additionalProperties": node.get("additionalProperties", False)}
@@ -189,8 +199,10 @@ def _kubernetes(name: str) -> dict:
             return {"$ref": f"#/definitions/{'quantity' if kind == 'Quantity' else kind}"}
         kept = {key: plain(value) for key, value in node.items() if key not in ("description", "format", "default") and not key.startswith("x-")}
         if isinstance(node.get("type"), list):
-            # A null would delete the key on its way through Helm.
+            # A null deletes the key on its way through Helm.
             kept["type"] = node["type"][0]
+        if name in ("PodSecurityContext", "SecurityContext") and "properties" in kept:
+            kept["properties"] |= {key: {"anyOf": [child, {"type": "null"}]} for key, child in kept["properties"].items() if key in NULLABLE}
         return kept
 
     return plain(types[full])

@@ -79,13 +79,33 @@ class WebUI:
     def sign_in(self, email: str, password: str) -> "WebUI":
         """Signs this client in and returns it. Open WebUI allows an account 15 sign-ins in 3 minutes."""
         answer = self._http_call("POST", "/api/v1/auths/signin", json={"email": email, "password": password}, what=f"to sign in {email}")
-        self.token = answer["token"]
-        self._http.headers["Authorization"] = f"Bearer {self.token}"
+        return self.use(answer["token"])
+
+    def use(self, token: str) -> "WebUI":
+        """Signs this client in with a token that the server gave elsewhere, and returns it."""
+        self.token = token
+        self._http.headers["Authorization"] = f"Bearer {token}"
         return self
 
     def add_user(self, name: str, email: str, password: str, role: str = "user") -> None:
         """Makes an account; the signed-in one is an administrator's."""
         self._http_call("POST", "/api/v1/auths/add", json={"name": name, "email": email, "password": password, "role": role}, what=f"to add {email}")
+
+    def change_password(self, email: str, old: str, new: str) -> None:
+        """Gives the signed-in account another password, which ends its sessions, and signs it in again."""
+        self._http_call("POST", "/api/v1/auths/update/password", json={"password": old, "new_password": new}, what="to change the password")
+        self.sign_in(email, new)
+
+    def write(self, text: str) -> None:
+        """Stores a conversation of one message, as the browser does before the answer comes."""
+        message = {"id": str(uuid.uuid4()), "parentId": None, "childrenIds": [], "role": "user", "content": text, "timestamp": int(time.time())}
+        history = {"messages": {message["id"]: message}, "currentId": message["id"]}
+        self._http_call("POST", "/api/v1/chats/new", json={"chat": {"title": text, "models": [], "history": history, "messages": [message]}})
+
+    def questions(self) -> list[str]:
+        """What the signed-in account wrote, in all of its conversations."""
+        chats = [self._http_call("GET", f"/api/v1/chats/{item['id']}")["chat"] for item in self._http_call("GET", "/api/v1/chats/")]
+        return [message["content"] for item in chats for message in item["history"]["messages"].values() if message["role"] == "user"]
 
     def config(self) -> dict[str, Any]:
         return self._http_call("GET", "/api/config")

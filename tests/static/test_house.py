@@ -11,14 +11,6 @@ def test_chart_testing_installs_the_local_preset() -> None:
     assert yaml.safe_load((CHART / "ci/local-values.yaml").read_text()) == yaml.safe_load((PRESETS / "local.yaml").read_text())
 
 
-def engine(preset: str) -> dict:
-    return yaml.safe_load((PRESETS / f"{preset}.yaml").read_text())["vllm-stack"]["servingEngineSpec"]["modelSpec"][0]
-
-
-def test_two_engines_are_the_local_engine_twice() -> None:
-    assert engine("overlays/two-engines") == engine("local") | {"replicaCount": 2}
-
-
 def test_the_chart_depends_on_the_pinned_versions() -> None:
     dependencies = {entry["name"]: entry for entry in yaml.safe_load((CHART / "Chart.yaml").read_text())["dependencies"]}
     locked = {entry["name"]: entry["version"] for entry in yaml.safe_load((CHART / "Chart.lock").read_text())["dependencies"]}

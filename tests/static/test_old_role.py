@@ -161,8 +161,8 @@ def test_no_preset_runs_code_of_the_weights() -> None:
 
 @pytest.mark.charts
 def test_one_field_of_an_engine_changes_alone() -> None:
-    """Helm lays --set over one item of a list; a values file would replace the list."""
+    """By ``engine``; a values file with modelSpec would replace the list."""
     before = scenario("gpt-oss")
-    after = replace(before, sets=("vllm-stack.servingEngineSpec.modelSpec[0].vllmConfig.maxModelLen=16384",))
+    after = replace(before, sets=("engine.maxModelLen=16384",))
     old, new = arguments(rendered(before)), arguments(rendered(after))
     assert [(one, two) for one, two in zip(old, new, strict=True) if one != two] == [("32768", "16384")]

@@ -61,6 +61,8 @@ def admits(terms: list[dict], gpu: catalogue.Gpu) -> bool:
     labels = {"nvidia.com/gpu.memory": gpu.labelMib, "nvidia.com/gpu.compute.major": int(major), "nvidia.com/gpu.compute.minor": int(minor)}
 
     def holds(expression: dict) -> bool:
+        if expression["operator"] == "DoesNotExist":
+            return False
         have, values = labels[expression["key"]], [int(value) for value in expression["values"]]
         return have > values[0] if expression["operator"] == "Gt" else have in values
 
@@ -99,13 +101,32 @@ def test_weights_from_elsewhere_are_read_only_and_nothing_is_fetched(weights: st
     assert "--ignore-patterns" not in engine["vllmConfig"]["extraArgs"]
 
 
+def pod(text: str) -> dict:
+    """The engine's pod, as the chart renders it."""
+    (deployment,) = [item.body for item in render(Case("written", extra=text)) if item.name.endswith("-deployment-vllm")]
+    return deployment["spec"]["template"]["spec"]
+
+
+@pytest.mark.charts
 def test_a_gated_model_is_fetched_with_a_token_before_it_starts() -> None:
-    """The init container has the token, the engine needs none, and asks nobody."""
-    engine = spec(preset.write(preset.Request(models=("llama33-70b",), gpu="h200", prefetch=True, token_secret="hub")))
-    assert engine["initContainer"]["args"] == [engine["modelURL"], "--revision", "main"]
-    assert {"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": {"name": "hub", "key": "token"}}} in engine["initContainer"]["env"]
-    assert "hf_token" not in engine
+    """The init container has the token, and the engine asks nobody."""
+    text = preset.write(preset.Request(models=("llama33-70b",), gpu="h200", prefetch=True, token_secret="hub"))
+    (first,), (engine,) = pod(text)["initContainers"], pod(text)["containers"]
+    assert first["args"] == [spec(text)["modelURL"], "--revision", "main"]
+    assert {"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": {"name": "hub", "key": "token"}}} in first["env"]
     assert {"name": "HF_HUB_OFFLINE", "value": "1"} in engine["env"]
+
+
+def test_the_volume_of_an_engine_is_one_size_whatever_brings_its_weights() -> None:
+    """A PersistentVolumeClaim cannot shrink, so between any two shipped files with one engine it stays, or is not there."""
+    sizes: dict[str, set[str]] = {}
+    for file in PRESETS.rglob("*.yaml"):
+        values = yaml.safe_load(file.read_text())
+        for engine in values.get("vllm-stack", {}).get("servingEngineSpec", {}).get("modelSpec", []):
+            if isinstance(engine["pvcStorage"], str):
+                sizes.setdefault(engine["name"], set()).add(engine["pvcStorage"])
+        assert "size" not in values.get("open-webui", {}).get("persistence", {}), file
+    assert sizes["gpt-oss-120b"] == {"200Gi"} and [name for name, found in sizes.items() if len(found) > 1] == []
 
 
 def test_the_volume_holds_the_weights() -> None:
@@ -167,13 +188,14 @@ def test_a_model_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         catalogue.read_model(tmp_path / "mine.yaml")
 
 
+@pytest.mark.charts
 def test_a_pinned_revision_reaches_engine_and_download(monkeypatch: pytest.MonkeyPatch) -> None:
     model = catalogue.models()["gpt-oss-20b"]
     pinned = model.model_copy(update={"checkpoints": (model.checkpoints[0].model_copy(update={"revision": "0123abc"}),)})
     monkeypatch.setattr(catalogue, "models", lambda: {"gpt-oss-20b": pinned})
-    engine = spec(preset.write(preset.Request(models=("gpt-oss-20b",), gpu="l4", prefetch=True)))
-    assert engine["modelRevision"] == "0123abc"
-    assert engine["initContainer"]["args"][1:] == ["--revision", "0123abc"]
+    text = preset.write(preset.Request(models=("gpt-oss-20b",), gpu="l4", prefetch=True))
+    assert spec(text)["modelRevision"] == "0123abc"
+    assert pod(text)["initContainers"][0]["args"][1:] == ["--revision", "0123abc"]
     assert "modelRevision" not in spec(preset.write(preset.Request(models=("gpt-oss-20b",), gpu="l4", weights="/srv/models")))
 
 
@@ -197,7 +219,7 @@ def smallest(model: str) -> preset.Request:
 def test_every_model_of_the_catalogue_has_a_preset_that_installs(model: str) -> None:
     """Every rule of the chart takes it, and the recorded vLLM its arguments."""
     written = preset.write(smallest(model))
-    objects = render(Case(model, ("overlays/demo",), extra=written))
+    objects = render(Case(model, extra=written))
     ((_, arguments),) = vllm.engines(objects).items()
     assert vllm.problems(arguments) == []
     served = yaml.safe_load(written)["global"]["llm"]["model"]

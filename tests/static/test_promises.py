@@ -52,11 +52,14 @@ def test_one_gpu_is_enough(engine_case: Case) -> None:
     """No second engine during a rollout; weights kept; shared memory there; an hour to start, the local preset twenty minutes."""
     objects = rendered(engine_case)
     claims = [item.body for item in objects if item.kind == "PersistentVolumeClaim" and item.name.endswith("-storage-claim")]
-    assert len(claims) == len(engines(objects))
     assert all(claim["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep" for claim in claims)
+    several = any(deployment["spec"]["replicas"] > 1 for deployment in engines(objects))
+    one_by_one = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}
     for deployment in engines(objects):
-        assert deployment["spec"]["strategy"] == {"type": "Recreate"}
+        assert deployment["spec"]["strategy"] == (one_by_one if several else {"type": "Recreate"})
         volumes = {volume["name"]: volume for volume in deployment["spec"]["template"]["spec"]["volumes"]}
+        claimed = volumes["chat-storage"].get("persistentVolumeClaim", {}).get("claimName")
+        assert claimed in [claim["metadata"]["name"] for claim in claims] or volumes["chat-storage"] == {"name": "chat-storage", "emptyDir": {}}
         assert volumes["shm"]["emptyDir"]["medium"] == "Memory"
         probe = container(deployment)["startupProbe"]
         assert probe["failureThreshold"] * probe["periodSeconds"] >= (1200 if engine_case.name.startswith("local") else 3600)
@@ -80,21 +83,24 @@ def test_nothing_points_outside(case: Case) -> None:
     """Each address in the chat's environment is the cluster's, the user's own, or the pod's discard port."""
     for name, value in environment(rendered(case)).items():
         if "://" in value:
-            allowed = ("http://127.0.0.1:9", "http://chat-router-service.chat.svc/v1", "http://llm.example.org/v1")
-            own = ("https://chat.example.org", "https://keycloak.example.org/realms/hospital/")
+            # The last ones are the browser's own, and what a site names.
+            allowed = ("http://127.0.0.1:9", "http://chat-router-service.chat.svc/v1", "http://llm.example.org/v1", "http://llm.models.svc/v1")
+            own = ("https://chat.example.org", "https://keycloak.example.org/realms/hospital/", "https://id.example.org/realms/hospital/")
+            own = (*own, "http://localhost:", "http://proxy.example.org:3128")
             assert value in allowed or value.startswith(own), f"{name}: {value}"
 
 
 def test_secrets_are_in_secrets_alone(case: Case) -> None:
     """No generated value appears in any other object, plain or encoded."""
     objects = rendered(case)
-    if '"secretKey"' in case.extra:
+    if '"secretKey": {"existingSecret"' in case.extra:
         assert not [item for item in objects if item.kind == "Secret" and item.name.endswith("-webui-secrets")]
         return
     data = one(objects, "Secret", "-webui-secrets")["data"]
-    assert {"secret-key", "admin-password", "api-key", "client-secret"} == set(data)
+    brought = {"client-secret"} if '"existingSecret": "chat-oidc"' in case.extra else set()
+    assert {"secret-key", "admin-password", "api-key", "client-secret"} - brought == set(data)
     # What nobody asked for is there and empty, so that no reference to a Secret is optional.
-    assert data["api-key"] == data["client-secret"] == ""
+    assert {key for key, value in data.items() if not value} == {"api-key", "client-secret"} - brought
     rest = json.dumps([item.body for item in objects if item.kind != "Secret"])
     for value in filter(None, data.values()):
         assert value not in rest
@@ -178,8 +184,10 @@ def test_every_image_is_pinned(case: Case) -> None:
 @pytest.mark.parametrize(
     ("name", "said", "unsaid"),
     [
-        ("local", "Sign in as admin@example.org; the first password is in a Secret:", "redirect URI"),
-        ("gpt-oss-hospital", "Sign in with SSO, which must know the redirect URI https://chat.example.org/oauth/oidc/callback", "password"),
+        ("local", "Sign in as admin@example.org. The first password is in a Secret:", "redirect URI"),
+        ("gpt-oss-hospital", "Sign in with SSO. It must know the redirect URI https://chat.example.org/oauth/oidc/callback", "first password"),
+        ("external-oidc", "Sign in as admin@example.org when the provider is down. The first password is in a Secret:", "Warning"),
+        ("local-node-port", "Passwords and chats travel unencrypted", "redirect URI"),
     ],
 )
 def test_the_notes_say_how_people_sign_in(name: str, said: str, unsaid: str) -> None:

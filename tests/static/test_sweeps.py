@@ -175,7 +175,7 @@ PLANTED = [
     (
         "references",
         "Pod/*-test-chat@local",
-        "spec containers 0 env ADMIN_PASSWORD valueFrom secretKeyRef key",
+        "spec containers 0 env WEBUI_ADMIN_PASSWORD valueFrom secretKeyRef key",
         "x",
         "Secret/chat-webui-secrets has no key x",
     ),

@@ -1,63 +1,114 @@
-"""helm test: sign in to the chat, list the models, ask one question and read the streamed answer. Standard library only."""
+"""helm test: proves a person's way through the chat to the model. Standard library only.
+
+With a password: sign in, list the models, ask one question and read the streamed answer. Where a test cannot sign in (an identity
+provider, a password that was changed in the chat): the sign-in that people use is reachable, strangers are refused, and the model
+answers at the address that the chat asks, with the chat's key.
+"""
 
 import json
 import os
 import sys
 import urllib.error
+import urllib.parse
 import urllib.request
 
-URL = os.environ["CHAT_URL"]
+CHAT = os.environ["CHAT_URL"]
+LLM = os.environ["LLM_URL"]
 MODEL = os.environ["MODEL"]
+ISSUER = os.environ["OIDC_ISSUER"]
+QUESTION = "What is the capital of France?"
 
 
-def call(method, path, body=None, token=None, timeout=30):
-    """Opens the response; an HTTP error carries the first part of the body in its message."""
-    headers = {"Content-Type": "application/json"}
-    if token:
-        headers["Authorization"] = f"Bearer {token}"
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(URL + path, data, headers, method=method)
+class NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_):
+        return None
+
+
+# The chat is in the cluster, so no proxy; what the chat itself asks goes as the chat's own requests go.
+INSIDE = urllib.request.build_opener(NoRedirect, urllib.request.ProxyHandler({}))
+AS_THE_CHAT = urllib.request.build_opener()
+
+
+def call(url, body=None, key=None, timeout=30, opener=INSIDE):
+    """Open the response. An HTTP error is a response as well."""
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
+    request = urllib.request.Request(url, None if body is None else json.dumps(body).encode(), headers)
     try:
-        return urllib.request.urlopen(request, timeout=timeout)
+        return opener.open(request, timeout=timeout)
     except urllib.error.HTTPError as error:
-        raise SystemExit(f"FAILED {method} {path}: {error.code} {error.read()[:300].decode(errors='replace')}") from None
+        return error
     except OSError as error:
-        raise SystemExit(f"FAILED {method} {path}: {error}. Is the chat's pod ready?") from None
+        raise SystemExit(f"FAILED: {url} does not answer: {error}. Is its pod ready?") from None
 
 
-def sign_in():
-    body = {"email": os.environ["ADMIN_EMAIL"], "password": os.environ["ADMIN_PASSWORD"]}
-    try:
-        return json.load(call("POST", "/api/v1/auths/signin", body))["token"]
-    except SystemExit as error:
-        raise SystemExit(
-            f"{error}\nThe first account signs in with the password of its Secret. If it was changed in the chat, this test cannot sign in."
-        ) from None
+def expect(response, *statuses):
+    """Return the response if its status is one of these."""
+    if response.status not in statuses:
+        said = response.read()[:300].decode(errors="replace")
+        raise SystemExit(f"FAILED: {response.url} answered {response.status} and not {' or '.join(map(str, statuses))}: {said}")
+    return response
 
 
-def ask(token, question):
-    """The answer's text, from the server-sent events of a streamed completion."""
-    body = {"model": MODEL, "messages": [{"role": "user", "content": question}], "stream": True}
+def ask(base, key, completions, opener=INSIDE):
+    """Check that the model is listed and answers a streamed question, and print the answer."""
+    models = [model["id"] for model in json.load(expect(call(f"{base}/models", key=key, opener=opener), 200))["data"]]
+    print(f"models: {', '.join(models) or 'none'}")
+    if MODEL not in models:
+        sys.exit(f"FAILED: {MODEL} is not in the list. The engine may still be loading, or the router sees no engine.")
+    body = {"model": MODEL, "messages": [{"role": "user", "content": QUESTION}], "stream": True, "temperature": 0}
     text = []
-    with call("POST", "/api/chat/completions", body, token, timeout=300) as events:
+    with expect(call(completions, body, key, timeout=300, opener=opener), 200) as events:
         for line in events:
             if line.startswith(b"data: {"):
                 event = json.loads(line[6:])
                 if event.get("error"):
                     raise SystemExit(f"FAILED: the engine answered with an error: {event['error']}")
                 for choice in event.get("choices", []):
-                    text.append(choice.get("delta", {}).get("content") or "")
-    return "".join(text).strip()
+                    delta = choice.get("delta", {})
+                    text.append(delta.get("content") or delta.get("reasoning_content") or delta.get("reasoning") or "")
+    answer = "".join(text).strip()
+    print(f"answer: {answer}")
+    if not answer:
+        sys.exit("FAILED: the answer is empty")
 
 
-token = sign_in()
-print(f"signed in to {URL}")
-models = [model["id"] for model in json.load(call("GET", "/api/models", token=token))["data"]]
-print(f"models: {', '.join(models) or 'none'}")
-if MODEL not in models:
-    sys.exit(f"FAILED: {MODEL} is not in the list. The engine may still be loading, or the router sees no engine.")
-answer = ask(token, "What is the capital of France?")
-print(f"answer: {answer}")
-if not answer:
-    sys.exit("FAILED: the answer is empty")
+def sign_in():
+    """The token of the first administrator, or nothing if the password was changed in the chat."""
+    body = {"email": os.environ["ADMIN_EMAIL"], "password": os.environ["WEBUI_ADMIN_PASSWORD"]}
+    response = call(f"{CHAT}/api/v1/auths/signin", body)
+    if response.status == 400:
+        return None
+    return json.load(expect(response, 200))["token"]
+
+
+def provider():
+    """Check that the chat sends people to the identity provider, and that a password opens nothing."""
+    response = expect(call(f"{CHAT}/oauth/oidc/login"), 302, 303, 307)
+    target = response.headers["Location"]
+    query = urllib.parse.parse_qs(urllib.parse.urlsplit(target).query)
+    if "client_id" not in query:
+        sys.exit(f"FAILED: the chat sends people to {target}, which is no sign-in of the provider {ISSUER}")
+    print(f"sign-in: {target.partition('?')[0]}, back to {query.get('redirect_uri', ['nowhere'])[0]}")
+
+
+expect(call(f"{CHAT}/ready"), 200)
+expect(call(f"{CHAT}/api/models"), 401, 403)
+print(f"{CHAT} is ready and refuses strangers")
+if ISSUER:
+    provider()
+token = None
+if os.environ["LOCAL_ACCOUNTS"] == "on":
+    token = sign_in()
+else:
+    body = {"email": os.environ["ADMIN_EMAIL"], "password": os.environ["WEBUI_ADMIN_PASSWORD"]}
+    expect(call(f"{CHAT}/api/v1/auths/signin", body), 400, 401, 403)
+    print("sign-in with a password is off")
+if token:
+    print(f"signed in to {CHAT}")
+    ask(f"{CHAT}/api", token, f"{CHAT}/api/chat/completions")
+else:
+    if os.environ["LOCAL_ACCOUNTS"] == "on":
+        print("the administrator's password was changed in the chat, so this test cannot sign in")
+    print(f"asking the model where the chat asks it: {LLM}")
+    ask(LLM, os.environ["OPENAI_API_KEY"], f"{LLM}/chat/completions", AS_THE_CHAT)
 print("PASSED")

@@ -414,6 +414,13 @@ def _import(archive: Path) -> None:
     marker.write_text(archive.name)
 
 
+def tag_images(registry: str) -> None:
+    """Gives every image of the node's store a second name, as a mirror of ``registry`` would have it."""
+    for name in host.run(*_ctr(), "-n", "k8s.io", "images", "list", "-q").splitlines():
+        if "@" not in name and not name.startswith("sha256:"):
+            host.run(*_ctr(), "-n", "k8s.io", "images", "tag", "--force", name, f"{registry}/{name.partition('/')[2]}")
+
+
 def _ctr() -> list[str]:
     return [str(STATE / "bin/ctr"), "--address", str(RUN / "containerd.sock")]
 

@@ -146,7 +146,12 @@ def reviewed_images() -> list[str]:
 
 
 def images(render: Render) -> Iterator[Found]:
-    """Each image is a release or a digest, and in the reviewed list: the list is what an air-gapped site has to carry."""
+    """Each image is a release or a digest, and in the reviewed list: the list is what an air-gapped site has to carry.
+
+    Under a registry of the site's own, each image comes from there, by its name without the public registry.
+    """
+    site = kubeyaml.load(render.case.extra or "{}").get("global", {}).get("imageRegistry", "")
+    reviewed = {f"{site}/{image.removeprefix('ghcr.io/')}" for image in reviewed_images()} if site else set(reviewed_images())
     for pod in render.pods:
         for name, part in pod.containers:
             image = part.get("image") or ""
@@ -154,7 +159,7 @@ def images(render: Render) -> Iterator[Found]:
                 yield pod.owner, f"{name}: image {image!r} has neither tag nor digest"
             elif re.search(r":(latest|main|master|nightly|dev|edge|stable)$", image):
                 yield pod.owner, f"{name}: image {image} is another one tomorrow"
-            elif image not in reviewed_images():
+            elif image not in reviewed:
                 yield pod.owner, f"{name}: image {image} is not in tests/images.yaml"
 
 

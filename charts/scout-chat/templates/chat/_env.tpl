@@ -1,6 +1,5 @@
 {{/*
-The environment of Open WebUI, as a YAML map of strings. Out: the same text wherever it is called in a release, for its hash
-names the ConfigMap. Variables of Open WebUI 0.12; what leaves the institution is off, and an administrator's click cannot turn
+The environment of Open WebUI, as a YAML map of strings. In: the root. Its hash names the ConfigMap. Variables of Open WebUI 0.12; what leaves the institution is off, and an administrator's click cannot turn
 it on for good, because the environment is the only source of configuration (ENABLE_PERSISTENT_CONFIG).
 */}}
 {{- define "scout-chat.webuiEnv" -}}
@@ -10,6 +9,9 @@ it on for good, because the environment is the only source of configuration (ENA
   "ENV" "prod"
   "ENABLE_PERSISTENT_CONFIG" "False"
   "ENABLE_SIGNUP" (ternary "True" "False" $chat.auth.signup)
+  "DEFAULT_USER_ROLE" "pending"
+  "JWT_EXPIRES_IN" $chat.auth.sessionDuration
+  "CORS_ALLOW_ORIGIN" "http://localhost:8080;http://127.0.0.1:8080"
   "WEBUI_ADMIN_EMAIL" $chat.auth.admin.email
   "WEBUI_ADMIN_NAME" $chat.auth.admin.name
   "BYPASS_MODEL_ACCESS_CONTROL" (ternary "True" "False" (eq $chat.modelAccess "all-users"))
@@ -25,9 +27,11 @@ it on for good, because the environment is the only source of configuration (ENA
 {{- $_ := set $env "WEBUI_NAME" . }}
 {{- end }}
 
-{{- /* How people get in. The password form is for a demonstration; helm test signs in through the API either way. */ -}}
+{{- /* Sign-in. With a provider, passwords are off in the form and at the API, or, to break the glass, on in both. */ -}}
 {{- $oidc := $chat.auth.oidc -}}
-{{- $_ := set $env "ENABLE_LOGIN_FORM" (ternary "False" "True" (ne $oidc.issuer "")) }}
+{{- $passwords := or (not $oidc.issuer) $chat.auth.breakGlass | ternary "True" "False" -}}
+{{- $_ := set $env "ENABLE_LOGIN_FORM" $passwords }}
+{{- $_ := set $env "ENABLE_PASSWORD_AUTH" $passwords }}
 {{- if $oidc.issuer }}
 {{- $_ := merge $env (dict
   "OPENID_PROVIDER_URL" (printf "%s/.well-known/openid-configuration" $oidc.issuer)
@@ -36,15 +40,19 @@ it on for good, because the environment is the only source of configuration (ENA
   "OAUTH_PROVIDER_NAME" $oidc.providerName
   "OAUTH_SCOPES" $oidc.scopes
   "OAUTH_CODE_CHALLENGE_METHOD" "S256"
+  "OAUTH_MERGE_ACCOUNTS_BY_EMAIL" (ternary "True" "False" $oidc.mergeAccountsByEmail)
   "ENABLE_OAUTH_SIGNUP" "True"
   "ENABLE_OAUTH_PERSISTENT_CONFIG" "False"
   "ENABLE_PASSWORD_CHANGE_FORM" "False"
 ) }}
+{{- /* The role of an account whose claim is missing or empty, for Open WebUI matches roles only against a claim that holds some.
+With a list of who may use the chat, such an account waits for an administrator; without one, everybody may. */ -}}
+{{- $_ := set $env "DEFAULT_USER_ROLE" (empty $oidc.roles.allowed | ternary "user" "pending") }}
 {{- if or $oidc.roles.allowed $oidc.roles.admin }}
 {{- $_ := merge $env (dict
   "ENABLE_OAUTH_ROLE_MANAGEMENT" "True"
   "OAUTH_ROLES_CLAIM" $oidc.roles.claim
-  "OAUTH_ALLOWED_ROLES" (concat $oidc.roles.allowed $oidc.roles.admin | uniq | join ",")
+  "OAUTH_ALLOWED_ROLES" (empty $oidc.roles.allowed | ternary (list "*") (concat $oidc.roles.allowed $oidc.roles.admin) | uniq | join ",")
   "OAUTH_ADMIN_ROLES" (join "," $oidc.roles.admin)
 ) }}
 {{- end }}
@@ -106,6 +114,7 @@ it on for good, because the environment is the only source of configuration (ENA
   "ENABLE_PIP_INSTALL_FRONTMATTER_REQUIREMENTS" "False"
   "ENABLE_VERSION_UPDATE_CHECK" "False"
 ) }}
+{{- $_ := merge $env (include "scout-chat.outsideEnv" . | fromYaml) }}
 {{- /* toYaml sorts the keys, so the text is stable. */ -}}
 {{ toYaml $env }}
 {{- end }}
