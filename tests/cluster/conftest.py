@@ -71,14 +71,26 @@ def deploy(case: Case, provider: ModuleType) -> str:
 
 
 @contextmanager
-def forwarded(provider: ModuleType, namespace: str, deployment: str) -> Iterator[str]:
-    """The address of the deployment's port 8000, on a port of this machine."""
+def forwarded(provider: ModuleType, namespace: str, deployment: str, port: int = 8000) -> Iterator[str]:
+    """The address of the deployment's port, on a port of this machine."""
     base = [tool("kubectl"), f"--kubeconfig={provider.kubeconfig()}", f"--namespace={namespace}"]
-    with subprocess.Popen([*base, "port-forward", f"deployment/{deployment}", ":8000"], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([*base, "port-forward", f"deployment/{deployment}", f":{port}"], stdout=subprocess.PIPE, text=True) as process:
         try:
             yield f"http://{re.search(r'127.0.0.1:[0-9]+', process.stdout.readline())[0]}"
         finally:
             process.terminate()
+
+
+@contextmanager
+def own_namespace(provider: ModuleType, name: str) -> Iterator[Kubectl]:
+    """A namespace for a module's own releases, gone with everything in it afterwards. What a killed run left goes first."""
+    kubectl = Kubectl(provider.kubeconfig(), name)
+    kubectl.run("delete", "namespace", name, "--ignore-not-found", "--wait=true")
+    kubectl.run("create", "namespace", name)
+    try:
+        yield kubectl
+    finally:
+        kubectl.run("delete", "namespace", name, "--wait=false")
 
 
 def with_sets(case: Case, *sets: str) -> Case:

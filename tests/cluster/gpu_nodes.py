@@ -229,6 +229,8 @@ class Playground:
         for name in sorted(named - {claim["metadata"]["name"] for claim in claims}):
             spec = {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}}
             claims.append({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name}, "spec": spec})
+        if not claims:
+            return
         volumes = []
         for claim in claims:
             name, spec = claim["metadata"]["name"], claim["spec"]

@@ -23,7 +23,10 @@ ELSEWHERE = {"ServiceMonitor"}
 def kubectl(provider: ModuleType) -> Iterator[Kubectl]:
     client = Kubectl(provider.kubeconfig(), "chat")
     client.run("create", "namespace", "chat")
+    # The site's own, which the scenarios of a site name.
+    client.run("create", "priorityclass", "services", "--value=1000")
     yield client
+    client.run("delete", "priorityclass", "services")
     client.run("delete", "namespace", "chat", "--wait=true")
 
 

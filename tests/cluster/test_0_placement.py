@@ -71,7 +71,7 @@ def ground(module_ground: Playground) -> Iterator[Playground]:
 
 
 def case(preset: str, *sets: str, extra: dict | None = None) -> Case:
-    return Case(preset, (preset, "overlays/demo"), json.dumps(extra) if extra else "", sets)
+    return Case(preset, (preset,), json.dumps(extra) if extra else "", sets)
 
 
 def engines(objects: list[Object]) -> dict[str, dict]:
@@ -244,12 +244,18 @@ def test_a_mixed_pool(ground: Playground) -> None:
 
 
 def test_a_node_without_labels(ground: Playground) -> None:
-    """Proves: where GPU feature discovery does not run, the reason is the affinity; once it labels the node, the engine is placed by itself."""
-    ground.nodes(node("unlabelled", KINDS["h100-80"], labelled=False))
-    assert one_verdict(ground, without_claims(engine("gpt-oss")), "unlabelled").causes == {AFFINITY: 1}
-    ground.apply(node("unlabelled", KINDS["h100-80"]))
-    (verdict,) = ground.verdicts(1, ground.pools)
-    assert verdict.node == "unlabelled"
+    """Proves: where GPU feature discovery does not run, the engine is placed, and (the risk) on a GPU that is too small as well; without the preset's
+    last term it waits for ever. A node without GPUs is never taken, labels or not."""
+    ground.nodes(node("unlabelled", KINDS["h100-80"], labelled=False), node("small", KINDS["l4"], labelled=False), node("plain", None))
+    body = without_claims(engine("gpt-oss"))
+    for pool in ("unlabelled", "small"):
+        assert one_verdict(ground, body, pool, placed=True).node == pool
+        ground.stop()
+    assert one_verdict(ground, body, "plain").causes == {NO_GPU: 1}
+    ground.stop()
+    required = body["spec"]["template"]["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    assert required["nodeSelectorTerms"].pop()["matchExpressions"][0]["operator"] == "DoesNotExist"
+    assert one_verdict(ground, body, "unlabelled").causes == {AFFINITY: 1}
 
 
 def test_an_upgrade_on_a_full_node_ends(ground: Playground) -> None:
