@@ -46,8 +46,11 @@ class Start:
         return self.model.rpartition("/")[2].lower().removesuffix("-instruct")
 
 
+# vLLM's CPU build refuses a cache of fp8 on a processor without AVX-512 ("FP8 KV cache on CPU requires x86 with AVX-512 or AMX").
+CACHE_TYPE = "fp8" if "avx512f" in Path("/proc/cpuinfo").read_text() else "auto"
+
 STARTS = [
-    Start("scout-chat/tiny-qwen3", 8192, block=128, kv_dtype="fp8"),
+    Start("scout-chat/tiny-qwen3", 8192, block=128, kv_dtype=CACHE_TYPE),
     # Two kinds of layers, each with heads of its own.
     Start("scout-chat/tiny-gemma4", 8192, block=256, padded=2),
     Start("scout-chat/tiny-gpt-oss", 16384, block=128, padded=1, batched_tokens=1024),

@@ -43,22 +43,14 @@ def hub(provider: ModuleType) -> Iterator[Hub]:
 
 
 def case(hub: Hub) -> Case:
-    """The local preset's engine with the init container of docs/weights.md."""
+    """The local preset's engine with weights.prefetch, from the tests' hub."""
     spec = kubeyaml.load((PRESETS / "local.yaml").read_text())["vllm-stack"]["servingEngineSpec"]["modelSpec"][0]
     spec |= {"modelURL": MODEL, "requestCPU": "50m", "requestMemory": "256Mi", "pvcStorage": "1Gi"}
-    spec["env"] = [*spec["env"], {"name": "HF_HUB_OFFLINE", "value": "1"}]
-    spec["initContainer"] = {
-        "name": "weights",
-        "image": f"{spec['repository']}:{spec['tag']}",
-        "command": ["python3", "/opt/scout-chat-weights/prefetch.py"],
-        "args": [MODEL, "--revision", "main"],
-        "env": [{"name": "HF_HOME", "value": "/data"}, {"name": "HF_ENDPOINT", "value": hub.url}],
-        "mountPvcStorage": True,
-        "extraVolumeMounts": [{"name": "weights-prefetch", "mountPath": "/opt/scout-chat-weights", "readOnly": True}],
-        "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "1Gi"}},
+    values = {
+        "weights": {"prefetch": {"enabled": True}},
+        "engine": {"env": [{"name": "HF_ENDPOINT", "value": hub.url}]},
+        "vllm-stack": {"servingEngineSpec": {"modelSpec": [spec]}},
     }
-    spec["extraVolumes"] = [{"name": "weights-prefetch", "configMap": {"name": "scout-chat-weights"}}]
-    values = {"weights": {"prefetch": {"enabled": True}}, "vllm-stack": {"servingEngineSpec": {"modelSpec": [spec]}}}
     return replace(scenario("local"), name="prefetched", namespace=NAMESPACE, extra=json.dumps(values))
 
 
@@ -96,7 +88,7 @@ def engine(provider: ModuleType, api: Api, hub: Hub) -> Iterator[str]:
     kubectl = Kubectl(provider.kubeconfig(), "default")
     wanted = case(hub)
     with install.chart_for(wanted) as chart:
-        objects = [item for item in render(wanted, chart) if item.name.endswith(("-deployment-vllm", "-storage-claim", "scout-chat-weights"))]
+        objects = [item for item in render(wanted, chart) if item.name.endswith(("-deployment-vllm", "-storage-claim", "-weights-prefetch"))]
     assert sorted(item.kind for item in objects) == ["ConfigMap", "Deployment", "PersistentVolumeClaim"]
     kubectl.run("create", "namespace", NAMESPACE)
     try:
