@@ -28,8 +28,8 @@ PASSWORD = "a-persons-password"
 START_SECONDS = 180
 # Realm roles of each; everybody has the realm's default roles besides.
 PEOPLE = {"ada": ["chat-user", "chat-admin"], "ben": ["chat-user"], "cleo": []}
-# Ada is in one group, which she can lose.
-GROUP = "chat-admin"
+# Ada is in both groups. The first makes her an administrator; everybody is in the other.
+GROUP, STAFF = "chat-admin", "staff"
 
 
 def distribution() -> Path:
@@ -59,7 +59,7 @@ def realm(redirect_uri: str) -> dict:
         "realm": REALM,
         "enabled": True,
         "roles": {"realm": [{"name": "chat-user"}, {"name": "chat-admin"}]},
-        "groups": [{"name": GROUP}],
+        "groups": [{"name": GROUP}, {"name": STAFF}],
         "users": [
             {
                 "username": name,
@@ -70,7 +70,7 @@ def realm(redirect_uri: str) -> dict:
                 "enabled": True,
                 "credentials": [{"type": "password", "value": PASSWORD, "temporary": False}],
                 "realmRoles": [f"default-roles-{REALM}", *roles],
-                "groups": [GROUP] if name == "ada" else [],
+                "groups": [GROUP, STAFF] if name == "ada" else [STAFF],
             }
             for name, roles in PEOPLE.items()
         ],
@@ -107,11 +107,19 @@ class Keycloak:
             body = [admin.get(f"roles/{role}").json()]
             admin.request("DELETE", f"users/{user}/role-mappings/realm", json=body).raise_for_status()
 
-    def take_groups(self, person: str) -> None:
+    def give_group(self, person: str, group: str) -> None:
         with self._administrator() as admin:
-            user = admin.get("users", params={"username": person, "exact": True}).json()[0]["id"]
-            for group in admin.get(f"users/{user}/groups").json():
-                admin.delete(f"users/{user}/groups/{group['id']}").raise_for_status()
+            self._change_group(admin, "PUT", person, group)
+
+    def take_group(self, person: str, group: str) -> None:
+        with self._administrator() as admin:
+            self._change_group(admin, "DELETE", person, group)
+
+    @staticmethod
+    def _change_group(admin: httpx.Client, method: str, person: str, group: str) -> None:
+        user = admin.get("users", params={"username": person, "exact": True}).json()[0]["id"]
+        found = admin.get("groups", params={"search": group, "exact": True}).json()[0]["id"]
+        admin.request(method, f"users/{user}/groups/{found}").raise_for_status()
 
     def sign_in(self, chat: str, person: str) -> str:
         """The chat's token of a person who came by the sign-in button; raises Refused with what the chat shows in its place."""

@@ -124,12 +124,18 @@ def test_a_sign_in_lasts_twelve_hours(with_roles: Release, provider_of_identitie
 
 
 def test_a_lost_role_is_gone_at_the_next_sign_in(with_roles: Release, provider_of_identities: keycloak.Keycloak) -> None:
-    """First the administrator's, then the one that lets in. The claim still holds the realm's default roles."""
+    """First the administrator's, in the sessions that are open as well. Then the one that lets in: an open session lasts until it expires.
+
+    The claim still holds the realm's default roles.
+    """
+    open_session = provider_of_identities.sign_in(with_roles.url, "ada")
     provider_of_identities.take_role("ada", "chat-admin")
     assert with_roles.account(provider_of_identities.sign_in(with_roles.url, "ada"))["role"] == "user"
+    assert with_roles.account(open_session)["role"] == "user"
     provider_of_identities.take_role("ada", "chat-user")
     with pytest.raises(keycloak.Refused):
         provider_of_identities.sign_in(with_roles.url, "ada")
+    assert with_roles.account(open_session)["role"] == "user"
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +147,7 @@ def admin_alone(with_roles: Release) -> Release:
 
 def test_admin_alone_locks_nobody_out(admin_alone: Release, provider_of_identities: keycloak.Keycloak) -> None:
     """Somebody without any group is a user, and works."""
+    provider_of_identities.take_group("cleo", keycloak.STAFF)
     assert admin_alone.account(provider_of_identities.sign_in(admin_alone.url, "ada"))["role"] == "admin"
     cleo = provider_of_identities.sign_in(admin_alone.url, "cleo")
     assert admin_alone.account(cleo)["role"] == "user"
@@ -148,9 +155,18 @@ def test_admin_alone_locks_nobody_out(admin_alone: Release, provider_of_identiti
     assert [model["id"] for model in listed] == ["smollm2-135m"]
 
 
+def test_a_lost_group_is_gone_at_the_next_sign_in_if_another_stays(admin_alone: Release, provider_of_identities: keycloak.Keycloak) -> None:
+    """A realm's default group is one that stays."""
+    provider_of_identities.take_group("ada", keycloak.GROUP)
+    assert admin_alone.account(provider_of_identities.sign_in(admin_alone.url, "ada"))["role"] == "user"
+    provider_of_identities.give_group("ada", keycloak.GROUP)
+    assert admin_alone.account(provider_of_identities.sign_in(admin_alone.url, "ada"))["role"] == "admin"
+
+
 def test_an_empty_claim_keeps_the_role_which_the_documents_warn_of(admin_alone: Release, provider_of_identities: keycloak.Keycloak) -> None:
     """Open WebUI's own behaviour: why docs/sign-in.md asks for a claim that is never empty. If this fails, the warning can go."""
-    provider_of_identities.take_groups("ada")
+    for group in (keycloak.GROUP, keycloak.STAFF):
+        provider_of_identities.take_group("ada", group)
     assert admin_alone.account(provider_of_identities.sign_in(admin_alone.url, "ada"))["role"] == "admin"
 
 
@@ -163,6 +179,11 @@ def test_a_merged_account_keeps_its_conversations(admin_alone: Release, local_be
 def test_the_glass_can_be_broken(admin_alone: Release, password: str) -> None:
     administrator = WebUI(admin_alone.url).sign_in("admin@example.org", password)
     assert admin_alone.account(administrator.token)["role"] == "admin"
+
+
+def test_breaking_the_glass_opens_every_local_password(admin_alone: Release, local_ben: str) -> None:
+    """Open WebUI has one switch for all passwords, so breakGlass is for the day when the provider is down."""
+    assert admin_alone.account(WebUI(admin_alone.url).sign_in(*BEN).token)["id"] == local_ben
 
 
 def test_without_roles_every_account_of_the_provider_works(admin_alone: Release, provider: ModuleType, provider_of_identities: keycloak.Keycloak) -> None:
