@@ -18,6 +18,7 @@ from scout_chat import chat, cluster, install
 from scout_chat.kubectl import Kubectl
 from scout_chat.render import Case
 from scout_chat.tools import tool
+from scout_chat.webui import WebUI
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -68,6 +69,13 @@ def deploy(case: Case, provider: ModuleType) -> str:
     output = install.install(case, provider.kubeconfig())
     chat.wait_for_pods(Kubectl(provider.kubeconfig(), case.namespace), case, print)
     return output
+
+
+def signed_in(account: chat.Account) -> WebUI:
+    """A client of the account's, once the chat lists the model."""
+    ui = WebUI(account.url).sign_in(account.email, account.password)
+    chat.wait_for_model(ui, account.model)
+    return ui
 
 
 @contextmanager

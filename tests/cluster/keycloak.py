@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import ssl
 import subprocess
 import tempfile
 import time
@@ -90,7 +91,7 @@ class Keycloak:
         return f"{self.url}/realms/{REALM}"
 
     def client(self) -> httpx.Client:
-        return httpx.Client(verify=str(self.ca), timeout=60, follow_redirects=True, trust_env=False)
+        return httpx.Client(verify=ssl.create_default_context(cafile=str(self.ca)), timeout=60, follow_redirects=True, trust_env=False)
 
     @contextmanager
     def _administrator(self) -> Iterator[httpx.Client]:

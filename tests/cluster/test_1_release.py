@@ -20,7 +20,7 @@ from scout_chat.paths import PRESETS
 from scout_chat.render import Case
 from scout_chat.webui import WebUI
 
-from .conftest import deploy, forwarded, with_sets
+from .conftest import deploy, forwarded, signed_in, with_sets
 
 USER = ("reader@example.org", "a-readers-password")
 
@@ -38,9 +38,7 @@ def account(notes: str, provider: ModuleType) -> chat.Account:
 
 @pytest.fixture(scope="module")
 def administrator(account: chat.Account) -> WebUI:
-    ui = WebUI(account.url)
-    ui.sign_in(account.email, account.password)
-    return ui
+    return signed_in(account)
 
 
 def test_every_deployment_runs(notes: str, local: Case, kube_cluster: Cluster) -> None:
@@ -147,7 +145,7 @@ def test_uninstall_keeps_what_people_wrote_their_password_and_the_weights(
     assert not deployments and not roles
 
 
-# Twelve lines in a file of one's own, over values/local.yaml.
+# A small file of one's own, over values/local.yaml.
 REGISTRY = "registry.example.org/mirror"
 MINE = {"global": {"imageRegistry": REGISTRY}, "engine": {"maxModelLen": 2048}}
 

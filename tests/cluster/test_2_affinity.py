@@ -14,7 +14,7 @@ from scout_chat.render import Case
 from scout_chat.scenarios import scenario
 from scout_chat.webui import WebUI
 
-from .conftest import deploy
+from .conftest import deploy, signed_in
 
 Api = kubernetes.client.CoreV1Api
 
@@ -41,10 +41,7 @@ def engines(account: chat.Account, two_engines: Case, api: Api) -> list[str]:
 
 @pytest.fixture(scope="module")
 def administrator(account: chat.Account) -> WebUI:
-    ui = WebUI(account.url)
-    ui.sign_in(account.email, account.password)
-    chat.wait_for_model(ui, account.model)
-    return ui
+    return signed_in(account)
 
 
 def answered(api: Api, namespace: str, engines: list[str]) -> dict[str, int]:

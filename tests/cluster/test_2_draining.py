@@ -17,7 +17,7 @@ from scout_chat.kubectl import Kubectl
 from scout_chat.render import Case
 from scout_chat.webui import Answer, WebUI
 
-from .conftest import deploy, with_sets
+from .conftest import deploy, signed_in, with_sets
 
 Api = kubernetes.client.CoreV1Api
 
@@ -75,10 +75,7 @@ def account(release: Case, provider: ModuleType) -> chat.Account:
 
 @pytest.fixture(scope="module")
 def person(account: chat.Account) -> WebUI:
-    ui = WebUI(account.url)
-    ui.sign_in(account.email, account.password)
-    chat.wait_for_model(ui, account.model)
-    return ui
+    return signed_in(account)
 
 
 @pytest.fixture(autouse=True)

@@ -8,13 +8,12 @@ of the volume itself.
 import base64
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from types import ModuleType
 
 import pytest
 from scout_chat import chat, install
 from scout_chat.kubectl import Kubectl
-from scout_chat.paths import CHART, PRESETS
+from scout_chat.paths import CHART, PRESETS, ROOT
 from scout_chat.render import Case, RenderError
 from scout_chat.scenarios import scenario
 from scout_chat.webui import WebUI
@@ -107,5 +106,6 @@ def test_from_preset_to_preset_every_volume_stays(helm: str, provider: ModuleTyp
 
 
 def test_the_command_that_deletes_everything_is_the_documented_one() -> None:
-    for text in (Path(CHART / "templates/NOTES.txt").read_text(), Path(CHART.parents[1] / "README.md").read_text()):
+    for path in (CHART / "templates/NOTES.txt", ROOT / "README.md", ROOT / "docs/operate.md"):
+        text = path.read_text()
         assert " ".join(DELETE).rpartition("=")[0] in text

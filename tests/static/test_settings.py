@@ -147,6 +147,14 @@ def test_weights_are_kept_whoever_wrote_the_engines_entry() -> None:
         assert claim["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
 
 
+@pytest.mark.parametrize("helm", HELMS)
+def test_conversations_are_kept_whatever_stands_in_the_annotations(helm: str) -> None:
+    for annotations in (None, {"backup.example.org/daily": "yes"}):
+        chat = {"persistence": {"annotations": annotations}}
+        (claim,) = [item.body for item in render(replace(case("external", **{"open-webui": chat}), helm=helm)) if item.kind == "PersistentVolumeClaim"]
+        assert claim["metadata"]["annotations"] == (annotations or {}) | {"helm.sh/resource-policy": "keep"}
+
+
 def test_a_variable_of_the_users_wins_over_the_charts_by_name() -> None:
     telemetry = [{"name": "DO_NOT_TRACK", "value": "0"}]
     container = engine(render(case("gpt-oss", engine={"env": telemetry})))
@@ -195,24 +203,41 @@ TLS = "global.chat.url=https://chat.example.org"
 HTTP = "global.chat.url=http://chat.example.org"
 ALLOWED = "global.chat.auth.allowHttp=true"
 OBJECT = "vllm-stack.extraObjects[0]"
+CHAT_OBJECT = "open-webui.extraResources[0]"
+
+
+def ingress(at: str) -> tuple[str, ...]:
+    return (f"{at}.apiVersion=networking.k8s.io/v1", f"{at}.kind=Ingress", f"{at}.metadata.name=x")
+
+
+def load_balancer(at: str) -> tuple[str, ...]:
+    return (f"{at}.apiVersion=v1", f"{at}.kind=Service", f"{at}.metadata.name=x", f"{at}.spec.type=LoadBalancer")
+
+
 ROUTE = "open-webui.route.parentRefs[0].name=gateway"
 # docs/sign-in.md has this table: how the chat or an engine could be reached from outside, and what becomes of it (none: it installs).
 EXPOSED = [
-    (("open-webui.service.type=ClusterIP",), ""),
+    *[(("open-webui.service.type=ClusterIP", *url), "") for url in ((), (HTTP,), (TLS,))],
     *[((f"open-webui.service.type={kind}",), "global.chat.url is empty") for kind in ("NodePort", "LoadBalancer")],
     *[((f"open-webui.service.type={kind}", HTTP), "unencrypted") for kind in ("NodePort", "LoadBalancer")],
     *[((f"open-webui.service.type={kind}", TLS), "") for kind in ("NodePort", "LoadBalancer")],
     *[((f"open-webui.service.type={kind}", HTTP, ALLOWED), "") for kind in ("NodePort", "LoadBalancer")],
+    (("open-webui.ingress.enabled=true", "open-webui.ingress.host=chat.example.org"), "global.chat.url is empty"),
     (("open-webui.ingress.enabled=true", "open-webui.ingress.host=chat.example.org", HTTP), "unencrypted"),
     (("open-webui.ingress.enabled=true", "open-webui.ingress.host=chat.example.org", "open-webui.ingress.tls=true", TLS), ""),
     (("open-webui.route.enabled=true", ROUTE), "global.chat.url is empty"),
     (("open-webui.route.enabled=true", ROUTE, HTTP), "unencrypted"),
     (("open-webui.route.enabled=true", ROUTE, TLS), ""),
+    *[(item(CHAT_OBJECT), "global.chat.url is empty") for item in (ingress, load_balancer)],
+    *[((*item(CHAT_OBJECT), HTTP), "unencrypted") for item in (ingress, load_balancer)],
+    ((*ingress(CHAT_OBJECT), TLS), ""),
     (("vllm-stack.routerSpec.serviceType=NodePort",), "opens the model to everybody"),
     (("vllm-stack.routerSpec.serviceType=LoadBalancer",), "opens the model to everybody"),
     (("vllm-stack.routerSpec.ingress.enabled=true",), "must stay off"),
     (("vllm-stack.routerSpec.route.main.enabled=true",), "must stay off"),
-    ((f"{OBJECT}.apiVersion=networking.k8s.io/v1", f"{OBJECT}.kind=Ingress", f"{OBJECT}.metadata.name=x"), "would open the model"),
+    *[((*item(OBJECT), TLS), "would open the model") for item in (ingress, load_balancer)],
+    # An engine's Service has no key that could expose it.
+    (("vllm-stack.servingEngineSpec.modelSpec[0].serviceType=NodePort",), "additional properties 'serviceType' not allowed"),
 ]
 
 

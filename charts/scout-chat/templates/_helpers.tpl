@@ -206,20 +206,45 @@ scout-chat
 {{- mulf (float64 $number) (get $units (trimPrefix $number $text) | default 1.0) -}}
 {{- end }}
 
-{{/* A digest over the Secrets of these names that the cluster has, or nothing: pods that carry it restart when one is rotated. In: list of the root and names. */}}
+{{/*
+A digest over the Secrets of these names that the cluster has, or nothing: pods that carry it restart when one is rotated. The
+Secret's uid goes into it, which only who reads the Secret knows: a weak password cannot be found by trying. In: list of the root and names.
+*/}}
 {{- define "scout-chat.secretsDigest" -}}
 {{- $root := index . 0 -}}
 {{- $found := dict -}}
 {{- range index . 1 | uniq -}}
 {{- $secret := lookup "v1" "Secret" $root.Release.Namespace . -}}
-{{- if $secret }}{{ $_ := set $found . ($secret.data | default dict) }}{{ end -}}
+{{- if $secret }}{{ $_ := set $found . (list $secret.metadata.uid $secret.data) }}{{ end -}}
 {{- end -}}
 {{- if $found }}{{ toJson $found | sha256sum | trunc 16 }}{{ end -}}
 {{- end }}
 
-{{/* The release's engines as a pod runs them: whether one asks for GPUs. In: an item of modelSpec. Out: "true" or nothing. */}}
+{{/* Whether an engine asks for GPUs. In: an item of modelSpec. Out: "true" or nothing. */}}
 {{- define "scout-chat.hasGpu" -}}
 {{- if or (gt (int (.requestGPU | default 0)) 0) (contains "gpu" (dig "resources" "limits" dict . | toJson)) }}true{{ end -}}
+{{- end }}
+
+{{/* global.scheduling.nodeSelector as nodeSelectorTerms, in YAML; nothing if it is empty. In: the root. */}}
+{{- define "scout-chat.nodeTerms" -}}
+{{- $expressions := list -}}
+{{- range $key, $value := .Values.global.scheduling.nodeSelector -}}
+{{- $expressions = append $expressions (dict "key" $key "operator" "In" "values" (list $value)) -}}
+{{- end -}}
+{{- if $expressions }}{{ list (dict "matchExpressions" $expressions) | toYaml }}{{ end -}}
+{{- end }}
+
+{{/* A map without the keys that an administrator removed with null, as YAML. In: the map. */}}
+{{- define "scout-chat.withoutNulls" -}}
+{{- $kept := dict -}}
+{{- range $key, $value := . }}{{ if not (kindIs "invalid" $value) }}{{ $_ := set $kept $key $value }}{{ end }}{{ end -}}
+{{ toYaml $kept }}
+{{- end }}
+
+{{/* Whether an object leads into the cluster from outside. In: the object. Out: "true" or nothing. */}}
+{{- define "scout-chat.exposes" -}}
+{{- $kinds := list "Ingress" "HTTPRoute" "TLSRoute" "TCPRoute" "IngressRoute" "Route" "VirtualService" -}}
+{{- if kindIs "map" . }}{{ if or (has .kind $kinds) (has (dig "spec" "type" "" .) (list "NodePort" "LoadBalancer")) }}true{{ end }}{{ end -}}
 {{- end }}
 
 {{/* Whether two names differ by one letter or two, or in capitals alone. In: list of the two. Out: "true" or nothing. */}}

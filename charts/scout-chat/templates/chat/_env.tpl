@@ -1,6 +1,7 @@
 {{/*
-The environment of Open WebUI, as a YAML map of strings. In: the root. Its hash names the ConfigMap. Variables of Open WebUI 0.12; what leaves the institution is off, and an administrator's click cannot turn
-it on for good, because the environment is the only source of configuration (ENABLE_PERSISTENT_CONFIG).
+The environment of Open WebUI 0.12, as a YAML map of strings; its hash names the ConfigMap. In: the root. What leaves the institution
+is off, and an administrator's click cannot turn it on for good: the environment is the only source of configuration
+(ENABLE_PERSISTENT_CONFIG).
 */}}
 {{- define "scout-chat.webuiEnv" -}}
 {{- $llm := .Values.global.llm -}}
