@@ -38,6 +38,8 @@ test: setup ## Everything that can be proven on this machine
 lint: setup ## Python, YAML and charts
 	$(BIN)/ruff check scripts tests
 	$(BIN)/ruff format --check scripts tests
+	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/yamllint -s .
 	$(BIN)/scout-chat lint
 

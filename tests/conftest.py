@@ -1,9 +1,9 @@
 """What both tiers share: whether the real chart archives are here."""
 
 import pytest
-from scout_chat import install, recorded
+from scout_chat.chart import archives, recorded
 
-HAVE_CHARTS = install.archives_at_hand()
+HAVE_CHARTS = archives.at_hand()
 
 
 def pytest_report_header() -> str:

@@ -3,9 +3,9 @@
 import re
 from dataclasses import replace
 
-from scout_chat.badvalues import BadValue, corpus
-from scout_chat.paths import CHART
-from scout_chat.render import Case, RenderError, render, render_all
+from scout_chat.chart.render import Case, RenderError, render, render_all
+from scout_chat.core.paths import CHART
+from scout_chat.values.invalid import BadValue, corpus
 
 
 def refusal(case: Case) -> str:

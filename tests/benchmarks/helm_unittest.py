@@ -22,11 +22,12 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from scout_chat import charts, kubeyaml
-from scout_chat.paths import CHART, ROOT, cache
-from scout_chat.render import Case
-from scout_chat.scenarios import scenarios
-from scout_chat.tools import tool
+from scout_chat.chart import archives
+from scout_chat.chart.render import Case
+from scout_chat.chart.scenarios import scenarios
+from scout_chat.core import kubeyaml
+from scout_chat.core.paths import CHART, ROOT, cache
+from scout_chat.core.tools import tool
 
 # gpt-oss-20b is gpt-oss with another model, local-two-engines contains local-node-port, gpt-oss-observed adds few objects.
 LEFT_OUT = ("gpt-oss-20b", "local-node-port", "gpt-oss-observed")
@@ -137,7 +138,7 @@ class Bench:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         shutil.copytree(CHART, folder / "packed")
-        charts.unpack(CHART, folder / "unpacked")
+        archives.unpack(CHART, folder / "unpacked")
         (folder / "cache").mkdir()
         (folder / "cache/bin").symlink_to(cache("bin", "x").parent)
 
@@ -184,7 +185,7 @@ def timed(run: Callable[[], object], *without: Path) -> tuple[float, float]:
 
 
 def main() -> None:
-    charts.vendor()
+    archives.vendor()
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder))
         found = {name: objects_of(case, bench.folder / "unpacked") for name, case in scenarios().items() if name not in LEFT_OUT}

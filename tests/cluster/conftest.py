@@ -14,11 +14,12 @@ from types import ModuleType
 
 import kubernetes
 import pytest
-from scout_chat import chat, cluster, install
-from scout_chat.kubectl import Kubectl
-from scout_chat.render import Case
-from scout_chat.tools import tool
-from scout_chat.webui import WebUI
+from scout_chat.chart.render import Case
+from scout_chat.chat import install, quickstart
+from scout_chat.chat.open_webui import WebUI
+from scout_chat.cluster.kubectl import Kubectl
+from scout_chat.cluster.provider import provider as choose_provider
+from scout_chat.core.tools import tool
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -28,7 +29,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def provider() -> Iterator[ModuleType]:
-    module = cluster.provider()
+    module = choose_provider()
     keep = os.environ.get("SCOUT_CHAT_KEEP_NODE")
     if not keep:
         if "running" in module.status().values():
@@ -61,20 +62,20 @@ def api(provider: ModuleType) -> kubernetes.client.CoreV1Api:
 @pytest.fixture(scope="session")
 def local(provider: ModuleType) -> Case:
     """The local preset on a port of the node."""
-    return chat.local_case(provider.chat_url())
+    return quickstart.local_case(provider.chat_url())
 
 
 def deploy(case: Case, provider: ModuleType) -> str:
     """Installs or upgrades and waits as ``make chat`` does. Returns Helm's output."""
     output = install.install(case, provider.kubeconfig())
-    chat.wait_for_pods(Kubectl(provider.kubeconfig(), case.namespace), case, print)
+    quickstart.wait_for_pods(Kubectl(provider.kubeconfig(), case.namespace), case, print)
     return output
 
 
-def signed_in(account: chat.Account) -> WebUI:
+def signed_in(account: quickstart.Account) -> WebUI:
     """A client of the account's, once the chat lists the model."""
     ui = WebUI(account.url).sign_in(account.email, account.password)
-    chat.wait_for_model(ui, account.model)
+    quickstart.wait_for_model(ui, account.model)
     return ui
 
 

@@ -7,14 +7,15 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from scout_chat import cli, recorded
-from scout_chat.badvalues import corpus
-from scout_chat.paths import CHART
-from scout_chat.pins import pins
-from scout_chat.render import Case, Object, render, render_all
-from scout_chat.scenarios import scenario, scenarios
+from scout_chat.chart import recorded
+from scout_chat.chart.render import Case, Object, render, render_all
+from scout_chat.chart.scenarios import scenario, scenarios
+from scout_chat.cli import app
+from scout_chat.core.paths import CHART
+from scout_chat.core.pins import pins
+from scout_chat.values.invalid import corpus
 
-from ..conftest import HAVE_CHARTS
+from tests.conftest import HAVE_CHARTS
 
 Command = Callable[..., tuple[int, str]]
 
@@ -47,7 +48,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> C
     def run(*arguments: str) -> tuple[int, str]:
         monkeypatch.setattr(sys, "argv", ["scout-chat", *arguments])
         with pytest.raises(SystemExit) as done:
-            cli.main()
+            app.main()
         printed = capsys.readouterr()
         return done.value.code or 0, printed.out + printed.err
 

@@ -7,10 +7,10 @@ import re
 from dataclasses import replace
 
 import pytest
-from scout_chat.badvalues import BadValue, corpus
-from scout_chat.render import Case, RenderError, render, render_all
+from scout_chat.chart.render import Case, RenderError, render, render_all
+from scout_chat.values.invalid import BadValue, corpus
 
-from .conftest import chart
+from tests.static.conftest import chart
 
 
 def refusal_of(case: Case) -> str:

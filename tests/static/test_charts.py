@@ -7,12 +7,13 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
-from scout_chat import charts, kubeyaml
-from scout_chat.errors import UserError
-from scout_chat.paths import CHART, sha256
-from scout_chat.pins import ChartPin
-from scout_chat.render import render
-from scout_chat.scenarios import scenario
+from scout_chat.chart import archives
+from scout_chat.chart.render import render
+from scout_chat.chart.scenarios import scenario
+from scout_chat.core import kubeyaml
+from scout_chat.core.errors import UserError
+from scout_chat.core.paths import CHART, sha256
+from scout_chat.core.pins import ChartPin
 
 CONTENT = b"a chart archive"
 
@@ -24,67 +25,67 @@ def one_chart(own_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     mirror.mkdir()
     (mirror / "demo-1.0.0.tgz").write_bytes(CONTENT)
     pin = ChartPin(version="1.0.0", sha256=sha256(mirror / "demo-1.0.0.tgz"), repository="https://charts.invalid")
-    monkeypatch.setattr(charts, "pins", lambda: type("Pins", (), {"charts": {"demo": pin}}))
-    monkeypatch.setattr(charts, "CHART", tmp_path / "chart")
+    monkeypatch.setattr(archives, "pins", lambda: type("Pins", (), {"charts": {"demo": pin}}))
+    monkeypatch.setattr(archives, "CHART", tmp_path / "chart")
     (tmp_path / "chart").mkdir()
     return mirror
 
 
 def test_missing_archives_are_named_with_digest_and_ways(one_chart: Path) -> None:
-    with pytest.raises(charts.ChartsMissing) as missing:
-        charts.resolve(download=False)
+    with pytest.raises(archives.ChartsMissing) as missing:
+        archives.resolve(download=False)
     assert "demo-1.0.0.tgz" in str(missing.value) and "sha256" in str(missing.value)
     assert "SCOUT_CHAT_CHARTS" in missing.value.hint
 
 
 def test_the_mirror_fills_the_cache_and_the_chart(one_chart: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCOUT_CHAT_CHARTS", str(one_chart))
-    (archive,) = charts.vendor(download=False)
+    (archive,) = archives.vendor(download=False)
     assert archive.source == "SCOUT_CHAT_CHARTS"
     assert (own_cache / "charts/demo-1.0.0.tgz").read_bytes() == CONTENT
-    assert (charts.CHART / "charts/demo-1.0.0.tgz").read_bytes() == CONTENT
+    assert (archives.CHART / "charts/demo-1.0.0.tgz").read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("where", ["cache", "chart"])
 def test_a_damaged_archive_is_named_and_kept(where: str, one_chart: Path, own_cache: Path) -> None:
-    folder = own_cache / "charts" if where == "cache" else charts.CHART / "charts"
+    folder = own_cache / "charts" if where == "cache" else archives.CHART / "charts"
     folder.mkdir(parents=True)
     (folder / "demo-1.0.0.tgz").write_bytes(CONTENT + b"?")
     with pytest.raises(UserError, match=rf"{folder}/demo-1.0.0.tgz is damaged or another build: its sha256 is"):
-        charts.resolve(download=False)
+        archives.resolve(download=False)
     assert (folder / "demo-1.0.0.tgz").read_bytes() == CONTENT + b"?"
 
 
 def test_an_archive_of_another_version_is_refused(one_chart: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCOUT_CHAT_CHARTS", str(one_chart))
-    (charts.CHART / "charts").mkdir()
-    (charts.CHART / "charts/demo-0.9.0.tgz").write_bytes(CONTENT)
+    (archives.CHART / "charts").mkdir()
+    (archives.CHART / "charts/demo-0.9.0.tgz").write_bytes(CONTENT)
     with pytest.raises(UserError, match=r"demo-0.9.0.tgz is not the pinned version \(demo-1.0.0.tgz\)"):
-        charts.vendor(download=False)
+        archives.vendor(download=False)
 
 
 def test_a_mirror_that_is_not_a_folder_is_named(one_chart: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCOUT_CHAT_CHARTS", "/no/such/folder")
     with pytest.raises(UserError, match="SCOUT_CHAT_CHARTS names /no/such/folder, which is not a folder"):
-        charts.resolve(download=False)
+        archives.resolve(download=False)
 
 
 @pytest.mark.charts
 def test_two_at_once_leave_one_whole_cache(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Four processes fill one empty cache from the chart's folder; each gets verified archives."""
     with ProcessPoolExecutor(4) as pool:
-        results = list(pool.map(charts.resolve, [print] * 4, [False] * 4))
+        results = list(pool.map(archives.resolve, [print] * 4, [False] * 4))
     assert len({tuple(archive.path for archive in archives) for archives in results}) == 1
     for archive in results[0]:
-        assert sha256(archive.path) == charts.pins().charts[archive.name].sha256
+        assert sha256(archive.path) == archives.pins().charts[archive.name].sha256
     assert not [path for path in (own_cache / "charts").iterdir() if path.suffix not in (".tgz", ".lock") and path.name != ".lock"]
 
 
 @pytest.mark.charts
 def test_the_lock_file_belongs_to_the_dependencies(tmp_path: Path) -> None:
     """Helm itself says when Chart.lock and Chart.yaml part."""
-    from scout_chat.install import helm
-    from scout_chat.render import RenderError
+    from scout_chat.chart.render import RenderError
+    from scout_chat.chat.install import helm
 
     shutil.copytree(CHART, tmp_path / "chart")
     with pytest.raises(RenderError) as refused:  # the digest is compared before the repositories are looked for
@@ -99,8 +100,8 @@ def test_the_lock_file_belongs_to_the_dependencies(tmp_path: Path) -> None:
 @pytest.mark.charts
 def test_the_unpacked_copy_is_the_chart(tmp_path: Path) -> None:
     """Every file of the archives is in it as it was, but for the subcharts' own subcharts and tests, and what asks for those."""
-    charts.unpack(CHART, tmp_path / "scout-chat")
-    for archive in charts.resolve(download=False):
+    archives.unpack(CHART, tmp_path / "scout-chat")
+    for archive in archives.resolve(download=False):
         with tarfile.open(archive.path) as tar:
             members = [member for member in tar if member.isfile() and not re.match(r"[^/]+/(charts|tests|ci)/", member.name)]
             for member in members:

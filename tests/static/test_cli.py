@@ -4,14 +4,14 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from scout_chat import cli
-from scout_chat.errors import UserError
+from scout_chat.cli import app
+from scout_chat.core.errors import UserError
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     monkeypatch.setattr(sys, "argv", ["scout-chat", *arguments])
     with pytest.raises(SystemExit) as done:
-        cli.main()
+        app.main()
     return done.value.code or 0
 
 
@@ -19,8 +19,8 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
 def test_a_failed_tier_fails_the_command(static: int, cluster: int, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A green tier after a red one must not hide it."""
     results = {"tests/static": static, "tests/cluster": cluster}
-    monkeypatch.setattr(cli, "_pytest", lambda path, *_: results[path])
-    monkeypatch.setattr(cli.cluster, "provider", lambda: SimpleNamespace(PREPARATIONS={}))
+    monkeypatch.setattr(app, "_pytest", lambda path, *_: results[path])
+    monkeypatch.setattr(app.clusters, "provider", lambda: SimpleNamespace(PREPARATIONS={}))
     assert run(monkeypatch, "test") == status
 
 
@@ -28,8 +28,8 @@ def test_a_tier_that_cannot_run_says_why(monkeypatch: pytest.MonkeyPatch, capsys
     def refuse() -> None:
         raise UserError("no Docker engine answers")
 
-    monkeypatch.setattr(cli, "_pytest", lambda *_: 0)
-    monkeypatch.setattr(cli.cluster, "provider", refuse)
+    monkeypatch.setattr(app, "_pytest", lambda *_: 0)
+    monkeypatch.setattr(app.clusters, "provider", refuse)
     assert run(monkeypatch, "test") == 0
     assert "cluster tier not run: no Docker engine answers" in capsys.readouterr().err
 

@@ -7,10 +7,10 @@ import json
 from dataclasses import dataclass, replace
 
 import pytest
-from scout_chat.render import Case, Object
-from scout_chat.scenarios import scenario, scenarios
+from scout_chat.chart.render import Case, Object
+from scout_chat.chart.scenarios import scenario, scenarios
 
-from .conftest import rendered
+from tests.static.conftest import rendered
 
 
 def of(objects: tuple[Object, ...], kind: str) -> list[dict]:

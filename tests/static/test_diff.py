@@ -9,17 +9,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from scout_chat import charts, cli, diff, render
-from scout_chat.diff import report as pages
-from scout_chat.diff import sides
-from scout_chat.diff.consequences import CONSEQUENCES
-from scout_chat.diff.sides import Side, side, with_values, working_tree
-from scout_chat.diff.tree import differences
-from scout_chat.errors import UserError
-from scout_chat.paths import CHART, PRESETS, ROOT
-from scout_chat.render import Object
-from scout_chat.scenarios import scenarios
-from scout_chat.tools import tool
+from scout_chat.chart import archives, render
+from scout_chat.chart.render import Object
+from scout_chat.chart.scenarios import scenarios
+from scout_chat.cli import app
+from scout_chat.core.errors import UserError
+from scout_chat.core.paths import CHART, PRESETS, ROOT
+from scout_chat.core.tools import tool
+from scout_chat.review import diff, sides
+from scout_chat.review import report as pages
+from scout_chat.review.consequences import CONSEQUENCES
+from scout_chat.review.sides import Side, side, with_values, working_tree
+from scout_chat.review.tree import differences
 
 ENGINE = {"app.kubernetes.io/component": "serving-engine", "model": "m"}
 
@@ -390,7 +391,7 @@ def test_ones_own_values_are_rendered_and_not_kept(monkeypatch: pytest.MonkeyPat
 def message(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, *arguments: str) -> str:
     monkeypatch.setattr(sys, "argv", ["scout-chat", "diff", *arguments])
     with pytest.raises(SystemExit) as done:
-        cli.main()
+        app.main()
     assert done.value.code == 1
     return capsys.readouterr().err
 
@@ -421,9 +422,9 @@ def test_mistakes_are_one_message_each(monkeypatch: pytest.MonkeyPatch, capsys: 
 
 def test_without_archives_one_message_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
     def missing(*_: object) -> None:
-        raise charts.ChartsMissing("chart archives are missing", "Put them somewhere.")
+        raise archives.ChartsMissing("chart archives are missing", "Put them somewhere.")
 
-    monkeypatch.setattr(charts, "vendor", missing)
+    monkeypatch.setattr(archives, "vendor", missing)
     assert message(monkeypatch, capsys) == "Error: chart archives are missing\nPut them somewhere.\n"
 
 

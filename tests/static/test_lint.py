@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 import yamale
-from scout_chat import lint
-from scout_chat.errors import UserError
-from scout_chat.paths import CHART, ROOT
-from scout_chat.tools import Tool, find
+from scout_chat.core.errors import UserError
+from scout_chat.core.paths import CHART, ROOT
+from scout_chat.core.tools import Tool, find
+from scout_chat.maintain import lint
 
 
 @pytest.mark.charts

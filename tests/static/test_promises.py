@@ -7,12 +7,12 @@ import subprocess
 from dataclasses import replace
 
 import pytest
-from scout_chat.paths import CHART
-from scout_chat.render import Case, Object
-from scout_chat.scenarios import scenario, scenarios
-from scout_chat.tools import tool
+from scout_chat.chart.render import Case, Object
+from scout_chat.chart.scenarios import scenario, scenarios
+from scout_chat.core.paths import CHART
+from scout_chat.core.tools import tool
 
-from .conftest import one, rendered
+from tests.static.conftest import one, rendered
 
 ENGINE_CASES = sorted(name for name, case in scenarios().items() if "external" not in case.values)
 
@@ -125,8 +125,8 @@ def test_a_changed_setting_rolls_the_pods() -> None:
 
 
 def test_a_changed_setting_rolls_the_pods_on_recorded_renders_too(tmp_path) -> None:
-    from scout_chat import recorded
-    from scout_chat.render import render
+    from scout_chat.chart import recorded
+    from scout_chat.chart.render import render
 
     case = scenario("local")
     chart = recorded.chart(case, tmp_path)

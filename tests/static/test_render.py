@@ -6,15 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from scout_chat import kubeyaml
-from scout_chat import render as rendering
-from scout_chat.errors import UserError
-from scout_chat.paths import CHART
-from scout_chat.render import Case, RenderError, parse, render
-from scout_chat.scenarios import scenario
-from scout_chat.tools import tool
+from scout_chat.chart import render as rendering
+from scout_chat.chart.render import Case, RenderError, parse, render
+from scout_chat.chart.scenarios import scenario
+from scout_chat.core import kubeyaml
+from scout_chat.core.errors import UserError
+from scout_chat.core.paths import CHART
+from scout_chat.core.tools import tool
 
-from .conftest import chart, rendered
+from tests.static.conftest import chart, rendered
 
 
 def comparable(case: Case) -> dict:

@@ -3,11 +3,11 @@
 import json
 
 import pytest
-from scout_chat import kubeyaml
-from scout_chat.paths import PRESETS, SCENARIOS
-from scout_chat.scenarios import scenarios
+from scout_chat.chart.scenarios import scenarios
+from scout_chat.core import kubeyaml
+from scout_chat.core.paths import PRESETS, SCENARIOS
 
-from .conftest import rendered
+from tests.static.conftest import rendered
 
 
 def test_every_values_file_is_in_a_scenario() -> None:

@@ -13,18 +13,21 @@ from pathlib import Path
 
 import jsonschema_rs
 import pytest
-from scout_chat import generated, kubeyaml, reference, schema, upstream
-from scout_chat.paths import CHART
-from scout_chat.render import RenderError, render
-from scout_chat.scenarios import scenario
-from scout_chat.tools import tool
+from scout_chat.chart import upstream
+from scout_chat.chart.render import RenderError, render
+from scout_chat.chart.scenarios import scenario
+from scout_chat.core import kubeyaml
+from scout_chat.core.paths import CHART
+from scout_chat.core.tools import tool
+from scout_chat.maintain import generate
+from scout_chat.values import docs, schema
 
-from .conftest import chart
+from tests.static.conftest import chart
 
 
 def test_generated_files_are_as_committed() -> None:
     """If this fails after a change that you meant: scout-chat schema --update, read git diff, commit it."""
-    assert generated.stale() == []
+    assert generate.stale() == []
 
 
 def nodes(node: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], dict]]:
@@ -104,13 +107,13 @@ def test_every_default_of_the_upstream_chart_has_a_place(name: str) -> None:
     """Helm checks the coalesced values: a default without a key in the schema would refuse every install."""
     built = schema.build()
     validator = jsonschema_rs.Draft7Validator({**built["properties"][name], "definitions": built["definitions"]})
-    assert [error.message for error in validator.iter_errors(schema.values_of(name))] == []
+    assert [error.message for error in validator.iter_errors(upstream.values_of(name))] == []
 
 
 def test_a_stale_file_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Planted: the sources say something else than the file."""
     monkeypatch.setattr(schema, "text", lambda: "{}")
-    assert "charts/scout-chat/values.schema.json" in generated.stale()
+    assert "charts/scout-chat/values.schema.json" in generate.stale()
 
 
 @pytest.mark.charts
@@ -120,22 +123,22 @@ def test_one_update_brings_all_in_step(monkeypatch: pytest.MonkeyPatch, tmp_path
     old["open-webui"] = old["open-webui"] | {"values": {key: value for key, value in old["open-webui"]["values"].items() if key != "hostAliases"}}
     for name, record in old.items():
         (tmp_path / f"{name}.yaml").write_text(kubeyaml.dump(record))
-    (tmp_path / "README.md").write_text(reference.README.read_text())
+    (tmp_path / "README.md").write_text(docs.README.read_text())
     monkeypatch.setattr(upstream, "FOLDER", tmp_path)
     monkeypatch.setattr(schema, "TARGET", tmp_path / "values.schema.json")
     monkeypatch.setattr(schema, "SOURCES", shutil.copytree(schema.SOURCES, tmp_path / "sources"))
     source = tmp_path / "sources/open-webui.yaml"
     source.write_text(source.read_text().replace("  hostAliases: ", "  hostAliasesNoMore: "))
-    monkeypatch.setattr(reference, "TARGET", tmp_path / "values.md")
-    monkeypatch.setattr(reference, "README", tmp_path / "README.md")
+    monkeypatch.setattr(docs, "TARGET", tmp_path / "values.md")
+    monkeypatch.setattr(docs, "README", tmp_path / "README.md")
     try:
-        generated.forget()
+        generate.forget()
         assert "hostAliases" not in schema.build()["properties"]["open-webui"]["properties"]
-        generated.update()
+        generate.update()
         assert "hostAliases" in json.loads((tmp_path / "values.schema.json").read_text())["properties"]["open-webui"]["properties"]
     finally:
         monkeypatch.undo()
-        generated.forget()
+        generate.forget()
 
 
 @pytest.mark.parametrize("helm", ["helm", "helm3"])

@@ -1,7 +1,7 @@
 """Proves: what `global`, `engine` and `engines` say reaches every object that it is meant for, by Helm 3 and Helm 4 alike; this chart's own
 settings survive a list of the user's; a Helm that would render in another order is refused; every shipped file installs alone.
 
-That each key changes some object is test_liveness.py's to prove; that a cluster takes the objects, the cluster tier's.
+That each key changes some object is test_values_coverage.py's to prove; that a cluster takes the objects, the cluster tier's.
 """
 
 import json
@@ -11,11 +11,11 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from scout_chat.paths import CHART, PRESETS
-from scout_chat.render import Case, Object, RenderError, render, render_all
-from scout_chat.scenarios import scenario
+from scout_chat.chart.render import Case, Object, RenderError, render, render_all
+from scout_chat.chart.scenarios import scenario
+from scout_chat.core.paths import CHART, PRESETS
 
-from .conftest import rendered
+from tests.static.conftest import rendered
 
 pytestmark = pytest.mark.charts
 HELMS = ("helm", "helm3")

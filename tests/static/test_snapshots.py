@@ -3,22 +3,22 @@
 from pathlib import Path
 
 import pytest
-from scout_chat import recorded, snapshot
-from scout_chat.errors import UserError
-from scout_chat.paths import CHART
-from scout_chat.render import Case, Object, render
-from scout_chat.scenarios import scenario, scenarios
+from scout_chat.chart import recorded, snapshots
+from scout_chat.chart.render import Case, Object, render
+from scout_chat.chart.scenarios import scenario, scenarios
+from scout_chat.core.errors import UserError
+from scout_chat.core.paths import CHART
 
 
 @pytest.mark.charts
 def test_snapshots_are_as_rendered(case: Case) -> None:
     """If this fails after a change that you meant: make snapshots, read git diff tests/snapshots, commit it."""
-    assert snapshot.differences(case) == []
+    assert snapshots.differences(case) == []
 
 
 def test_every_case_has_a_snapshot_and_every_snapshot_a_case() -> None:
-    assert {folder.name for folder in snapshot.SNAPSHOTS.iterdir() if folder.is_dir()} == set(scenarios())
-    assert all(text.strip() for case in scenarios() for text in snapshot.recorded(case).values())
+    assert {folder.name for folder in snapshots.SNAPSHOTS.iterdir() if folder.is_dir()} == set(scenarios())
+    assert all(text.strip() for case in scenarios() for text in snapshots.recorded(case).values())
 
 
 @pytest.mark.charts
@@ -32,17 +32,17 @@ def test_every_case_has_a_snapshot_and_every_snapshot_a_case() -> None:
     ids=["one character", "missing", "stale"],
 )
 def test_a_planted_change_is_caught(plant, found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for path, text in snapshot.recorded("gpt-oss").items():
+    for path, text in snapshots.recorded("gpt-oss").items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
-    monkeypatch.setattr(snapshot, "SNAPSHOTS", tmp_path)
+    monkeypatch.setattr(snapshots, "SNAPSHOTS", tmp_path)
     plant(tmp_path / "gpt-oss/vllm-stack/Deployment-chat-gpt-oss-120b-deployment-vllm.yaml")
-    (line,) = snapshot.differences(scenario("gpt-oss"))
+    (line,) = snapshots.differences(scenario("gpt-oss"))
     assert line.startswith(found)
 
 
 def texts(objects: list[Object]) -> dict[tuple[str, str], str]:
-    return {(item.kind, item.name): snapshot.text(item) for item in objects}
+    return {(item.kind, item.name): snapshots.text(item) for item in objects}
 
 
 @pytest.mark.charts

@@ -6,14 +6,14 @@ from datetime import date
 from fnmatch import fnmatchcase
 
 import pytest
-from scout_chat.paths import CHART
-from scout_chat.render import Case, Object, RenderError, render, render_all
-from scout_chat.scenarios import scenario, scenarios
+from scout_chat.chart.render import Case, Object, RenderError, render, render_all
+from scout_chat.chart.scenarios import scenario, scenarios
+from scout_chat.core.paths import CHART
 
-from ..conftest import HAVE_CHARTS
-from .sweeps import NEEDS_CHARTS, RULES, findings, index, judge, minors, pods
-from .sweeps.index import Render
-from .sweeps.waivers import Finding, Waiver, expired, unused, unwaived, waivers
+from tests.conftest import HAVE_CHARTS
+from tests.static.sweeps import NEEDS_CHARTS, RULES, findings, index, judge, minors, pods
+from tests.static.sweeps.index import Render
+from tests.static.sweeps.waivers import Finding, Waiver, expired, unused, unwaived, waivers
 
 EVERY_RULE = [pytest.param(rule, marks=pytest.mark.charts) if rule in NEEDS_CHARTS else rule for rule in RULES]
 

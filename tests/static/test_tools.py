@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from scout_chat import tools
-from scout_chat.errors import UserError
-from scout_chat.pins import ToolPin
+from scout_chat.core import tools
+from scout_chat.core.errors import UserError
+from scout_chat.core.pins import ToolPin
 
 BINARY = b"#!/bin/sh\necho demo v1.2.3\n"
 

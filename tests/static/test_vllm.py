@@ -1,22 +1,24 @@
 """Proves: every engine that a scenario or a values file makes gets arguments that the pinned vLLM takes, by the record in schema/vllm.
 
-That the record is the real release's, and judges as it does, tests/cluster/test_3_engine.py proves. It does not prove that an engine starts.
+That the record is the real release's, and judges as it does, tests/cluster/test_engine.py proves. It does not prove that an engine starts.
 """
 
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from scout_chat import images, kubeyaml, vllm
-from scout_chat.cli import vllm_command
-from scout_chat.errors import UserError
-from scout_chat.paths import PRESETS
-from scout_chat.render import RenderError, render
-from scout_chat.scenarios import scenario, scenarios
+from scout_chat.chart.render import RenderError, render
+from scout_chat.chart.scenarios import scenario, scenarios
+from scout_chat.cli.app import vllm_command
+from scout_chat.core import kubeyaml
+from scout_chat.core.errors import UserError
+from scout_chat.core.paths import PRESETS
+from scout_chat.images import archive
+from scout_chat.vllm import release
 
-from ..conftest import HAVE_CHARTS
-from ..engines import TABLE, cases
-from .conftest import chart, rendered
+from tests.conftest import HAVE_CHARTS
+from tests.static.conftest import chart, rendered
+from tests.support.engines import TABLE, cases
 
 
 @pytest.mark.parametrize("name", cases())
@@ -25,19 +27,19 @@ def test_engines_get_arguments_that_vllm_takes(name: str) -> None:
         pytest.skip("a values file without a scenario has no recorded render")
     case = cases()[name]
     objects = rendered(case) if name in scenarios() else render(case)
-    assert {engine: found for engine, arguments in vllm.engines(objects).items() if (found := vllm.problems(arguments))} == {}
+    assert {engine: found for engine, arguments in release.engines(objects).items() if (found := release.problems(arguments))} == {}
 
 
 def test_every_values_file_is_asked() -> None:
     asked = {name for case in cases().values() for name in case.values}
     assert asked >= {str(path.relative_to(PRESETS).with_suffix("")) for path in PRESETS.rglob("*.yaml")}
     # A rule over nothing would pass.
-    assert len(vllm.engines(rendered(scenario("gpt-oss")))) == 1
+    assert len(release.engines(rendered(scenario("gpt-oss")))) == 1
 
 
 def test_a_wrong_argument_of_a_preset_is_seen() -> None:
-    (arguments,) = vllm.engines(rendered(scenario("gpt-oss"))).values()
-    assert vllm.problems([*arguments, "--seed", "many", "--disable-log-requests"]) == [
+    (arguments,) = release.engines(rendered(scenario("gpt-oss"))).values()
+    assert release.problems([*arguments, "--seed", "many", "--disable-log-requests"]) == [
         "--seed is 'many', which is not an integer",
         "vLLM v0.32.0 has no argument --disable-log-requests: remove it, requests are not logged by default",
     ]
@@ -46,47 +48,47 @@ def test_a_wrong_argument_of_a_preset_is_seen() -> None:
 @pytest.mark.parametrize("name", TABLE.refused)
 def test_refused_with_its_message(name: str) -> None:
     mistake = TABLE.refused[name]
-    (said,) = vllm.problems(["model", *mistake.arguments])
+    (said,) = release.problems(["model", *mistake.arguments])
     assert mistake.says in said
 
 
 @pytest.mark.parametrize("name", TABLE.taken)
 def test_odd_forms_are_taken(name: str) -> None:
-    assert vllm.problems(["model", *TABLE.taken[name]]) == []
+    assert release.problems(["model", *TABLE.taken[name]]) == []
 
 
 def test_a_removed_argument_is_unknown_to_the_pinned_release() -> None:
     """Else the chart would refuse what the engine takes."""
-    assert [name for name in vllm.removed() if name in vllm.recorded().options()] == []
+    assert [name for name in release.removed() if name in release.recorded().options()] == []
 
 
 def test_the_record_is_as_it_would_be_written() -> None:
-    known = vllm.recorded()
-    assert (vllm.FOLDER / f"{vllm.pinned()}.yaml").read_text() == vllm.text(known)
-    assert known.release == vllm.pinned()
+    known = release.recorded()
+    assert (release.FOLDER / f"{release.pinned()}.yaml").read_text() == release.text(known)
+    assert known.release == release.pinned()
 
 
 def test_the_charts_file_says_what_the_record_says() -> None:
-    ((path, text),) = vllm.files().items()
+    ((path, text),) = release.files().items()
     assert path.read_text() == text, "Run scout-chat schema --update"
-    said, known = kubeyaml.load(text), vllm.recorded()
+    said, known = kubeyaml.load(text), release.recorded()
     assert said == {
         "release": known.release,
         "toolCallParsers": list(known.toolCallParsers),
         "reasoningParsers": list(known.reasoningParsers),
         "options": known.options(),
-        "removedArguments": vllm.removed(),
+        "removedArguments": release.removed(),
     }
 
 
 def test_one_release_is_pinned() -> None:
     """The packages, the image that is made of them, and the presets."""
-    (image,) = [image.reference for image in images.IMAGES if image.runtime == "vllm-cpu"]
-    assert image.endswith(f":{vllm.pinned()}")
+    (image,) = [image.reference for image in archive.IMAGES if image.runtime == "vllm-cpu"]
+    assert image.endswith(f":{release.pinned()}")
     for path in PRESETS.rglob("*.yaml"):
         stack = kubeyaml.load(path.read_text()).get("vllm-stack") or {}
         for engine in stack.get("servingEngineSpec", {}).get("modelSpec", []):
-            assert engine["tag"] == vllm.pinned(), path
+            assert engine["tag"] == release.pinned(), path
 
 
 SPEC = "vllm-stack.servingEngineSpec.modelSpec[0]"
@@ -108,20 +110,20 @@ def test_the_chart_judges_the_recorded_release_alone() -> None:
 
 
 def test_what_a_bump_changes_is_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    new = vllm.recorded()
+    new = release.recorded()
     gone = {name: argument for name, argument in new.arguments.items() if name != "--seed"}
     dtype = new.arguments["--dtype"].model_copy(update={"choices": ("auto", "int8")})
     old = new.model_copy(
         update={
             "release": "v0.31.0",
-            "arguments": gone | {"--dtype": dtype, "--swap-space": vllm.Argument(type="float")},
+            "arguments": gone | {"--dtype": dtype, "--swap-space": release.Argument(type="float")},
             "toolCallParsers": (*new.toolCallParsers[1:], "older"),
         }
     )
-    assert vllm.changes(new, new) == []
-    monkeypatch.setattr(vllm, "FOLDER", tmp_path)
-    for release in (old, new):
-        (tmp_path / f"{release.release}.yaml").write_text(vllm.text(release))
+    assert release.changes(new, new) == []
+    monkeypatch.setattr(release, "FOLDER", tmp_path)
+    for version in (old, new):
+        (tmp_path / f"{version.release}.yaml").write_text(release.text(version))
     vllm_command(diff=("v0.31.0", "v0.32.0"))
     assert capsys.readouterr().out.splitlines() == [
         "removed: --swap-space",
@@ -133,5 +135,5 @@ def test_what_a_bump_changes_is_shown(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 def test_a_release_that_is_not_recorded_is_said() -> None:
     with pytest.raises(UserError, match="vLLM v0.1.0 is not recorded") as error:
-        vllm_command(diff=("v0.1.0", vllm.pinned()))
-    assert error.value.hint == f"schema/vllm has {vllm.pinned()} alone."
+        vllm_command(diff=("v0.1.0", release.pinned()))
+    assert error.value.hint == f"schema/vllm has {release.pinned()} alone."

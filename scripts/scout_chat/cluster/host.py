@@ -8,43 +8,14 @@ import os
 import re
 import shutil
 import socket
-import subprocess
 from pathlib import Path
 
-from ..errors import UserError
-from .processes import start_time, stop
+from scout_chat.cluster.processes import start_time, stop
+from scout_chat.core.command import run
+from scout_chat.core.errors import UserError
 
 CGROUPS = Path("/sys/fs/cgroup")
 MNT_DETACH = 2
-
-
-def run(*command: str, check: bool = True, stdin: str | None = None) -> str:
-    """The command's output. Raises UserError with its complaint if it fails (or is not there) and ``check``."""
-    try:
-        result = subprocess.run(command, input=stdin, capture_output=True, text=True)
-    except FileNotFoundError:
-        if check:
-            raise UserError(f"{command[0]} is not installed") from None
-        return ""
-    if check and result.returncode:
-        raise UserError(f"{' '.join(command)} failed: {result.stderr.strip() or result.stdout.strip()}")
-    return result.stdout
-
-
-def install_packages(commands: dict[str, str]) -> None:
-    """Debian packages for the commands that are missing. ``commands`` maps a command (or a file) to its package."""
-    missing = sorted({package for command, package in commands.items() if not (shutil.which(command) or os.path.exists(command))})
-    if not missing:
-        return
-    hint = f"Install the packages {', '.join(missing)} (names of Debian and Ubuntu) and run the command again."
-    if not shutil.which("apt-get"):
-        raise UserError(f"{', '.join(missing)}: not installed", hint)
-    env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing]
-    subprocess.run(["apt-get", "update", "-qq"], capture_output=True, env=env)
-    result = subprocess.run(install, capture_output=True, text=True, env=env)
-    if result.returncode:
-        raise UserError(f"apt-get could not install {', '.join(missing)}: {result.stderr.strip()[-500:]}", hint)
 
 
 # Interfaces and addresses.

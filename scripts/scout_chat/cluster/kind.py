@@ -6,10 +6,10 @@ from pathlib import Path
 
 import yaml
 
-from ..errors import UserError
-from ..paths import cache
-from ..progress import Say
-from ..tools import tool
+from scout_chat.core.errors import UserError
+from scout_chat.core.paths import cache
+from scout_chat.core.progress import Say
+from scout_chat.core.tools import tool
 
 NAME = "scout-chat"
 CHAT_PORT = 30080

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ..errors import UserError
+from scout_chat.core.errors import UserError
 
 
 class Processes:

@@ -2,13 +2,13 @@
 
 from functools import cache
 
-from scout_chat.pins import pins
-from scout_chat.render import Case
+from scout_chat.chart.render import Case
+from scout_chat.core.pins import pins
 
-from ..conftest import rendered
-from . import names, objects, pods, references, selectors
-from .index import Render
-from .waivers import Finding
+from tests.static.conftest import rendered
+from tests.static.sweeps import names, objects, pods, references, selectors
+from tests.static.sweeps.index import Render
+from tests.static.sweeps.waivers import Finding
 
 RULES = {
     "schema": objects.schema,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from scout_chat.render import Case, Object
+from scout_chat.chart.render import Case, Object
 
 # An object and what is wrong with it. A rule yields these.
 Found = tuple[Object, str]

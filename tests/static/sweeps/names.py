@@ -4,9 +4,9 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from scout_chat.render import Object
+from scout_chat.chart.render import Object
 
-from .index import Found, Render, walk
+from tests.static.sweeps.index import Found, Render, walk
 
 _PART = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
 LABEL = re.compile(_PART)

@@ -4,9 +4,9 @@ import base64
 import re
 from collections.abc import Iterator
 
-from scout_chat import k8s
+from scout_chat.chart import kubernetes
 
-from .index import Found, Render, walk
+from tests.static.sweeps.index import Found, Render, walk
 
 # What no namespace holds.
 CLUSTER_WIDE = re.compile(
@@ -20,25 +20,25 @@ def schema(render: Render) -> Iterator[Found]:
     """Kubernetes' own schema, and a CRD's, closed: an unknown field is an error, an unknown kind too."""
     crds = [item.body for item in render.of("CustomResourceDefinition")]
     for item in render.objects:
-        if k8s.from_archive(item.body):
+        if kubernetes.from_archive(item.body):
             continue  # archived_schema has these
         try:
-            yield from ((item, problem) for problem in k8s.problems(item.body, render.case.kubernetes, crds))
-        except k8s.NoSchema as error:
+            yield from ((item, problem) for problem in kubernetes.problems(item.body, render.case.kubernetes, crds))
+        except kubernetes.NoSchema as error:
             yield item, str(error)
 
 
 def archived_schema(render: Render) -> Iterator[Found]:
     """As schema, for the kinds whose CRD only the vllm-stack archive has."""
     for item in render.objects:
-        if k8s.from_archive(item.body):
-            yield from ((item, problem) for problem in k8s.problems(item.body, render.case.kubernetes))
+        if kubernetes.from_archive(item.body):
+            yield from ((item, problem) for problem in kubernetes.problems(item.body, render.case.kubernetes))
 
 
 def merge_keys(render: Render) -> Iterator[Found]:
     """No two entries of a list are one to server-side apply, which refuses them, or to a merge, which drops one."""
     for item in render.objects:
-        yield from ((item, problem) for problem in k8s.duplicates(item.body, render.case.kubernetes))
+        yield from ((item, problem) for problem in kubernetes.duplicates(item.body, render.case.kubernetes))
     for item in render.of("Service"):
         yield from ((item, f"spec.ports: two are called {name}") for name in _twice(port.get("name") for port in item.body["spec"].get("ports") or []))
     for pod in render.pods:

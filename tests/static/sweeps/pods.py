@@ -4,11 +4,11 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
-from scout_chat import kubeyaml
-from scout_chat.diff.tree import quantity
-from scout_chat.paths import ROOT
+from scout_chat.core import kubeyaml
+from scout_chat.core.paths import ROOT
+from scout_chat.review.tree import quantity
 
-from .index import Found, Pod, Render
+from tests.static.sweeps.index import Found, Pod, Render
 
 IMAGES = ROOT / "tests" / "images.yaml"
 PROBES = ("startupProbe", "readinessProbe", "livenessProbe")

@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 from itertools import chain
 
-from scout_chat.render import Object
+from scout_chat.chart.render import Object
 
-from .index import HOOK, Found, Pod, Render, annotations, walk
+from tests.static.sweeps.index import HOOK, Found, Pod, Render, annotations, walk
 
 # Object, where it says so, kind and name of what it names, the key inside or none, whether it may be absent.
 Reference = tuple[Object, str, str, str, str | None, bool]

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from scout_chat.render import Object
+from scout_chat.chart.render import Object
 
-from .index import Found, Pod, Render
+from tests.static.sweeps.index import Found, Pod, Render
 
 
 def selectors(render: Render) -> Iterator[Found]:

@@ -7,8 +7,8 @@ from fnmatch import fnmatchcase
 from functools import cache
 
 from pydantic import BaseModel, ConfigDict
-from scout_chat import kubeyaml
-from scout_chat.paths import ROOT
+from scout_chat.core import kubeyaml
+from scout_chat.core.paths import ROOT
 
 FILE = ROOT / "tests" / "waivers.yaml"
 

@@ -1,0 +1,159 @@
+"""The two upstream chart archives: found, verified by sha256, put where Helm looks for them."""
+
+import os
+import re
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+from scout_chat.core import kubeyaml
+from scout_chat.core.errors import UserError
+from scout_chat.core.paths import CHART, cache, sha256
+from scout_chat.core.pins import ChartPin, pins
+from scout_chat.core.progress import Say
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A verified chart archive in the user cache. ``source`` says where this run found it."""
+
+    name: str
+    version: str
+    path: Path
+    source: str
+
+
+class ChartsMissing(UserError):
+    """No source has the archives. Callers that can work from recorded renders catch this."""
+
+
+def file_name(name: str) -> str:
+    return f"{name}-{pins().charts[name].version}.tgz"
+
+
+def resolve(say: Say = lambda note: None, download: bool = True) -> list[Archive]:
+    """Every pinned archive, verified, in the user cache.
+
+    Sources in order: the chart's own ``charts/`` folder, the cache, the folder that ``SCOUT_CHAT_CHARTS`` names, and with
+    ``download`` the charts' repositories. Raises ChartsMissing if none has them, and UserError for an archive whose digest
+    is not the pinned one: a damaged file is named, never used and never deleted.
+    """
+    with FileLock(cache("charts", ".lock")):
+        found = {name: _local(name) for name in pins().charts}
+        missing = [name for name, archive in found.items() if archive is None]
+        if missing and download:
+            say(f"downloading {', '.join(missing)}")
+            found |= {name: _download(name) for name in missing}
+    if missing := [name for name, archive in found.items() if archive is None]:
+        raise ChartsMissing(_missing_message(missing), _missing_hint())
+    return [archive for archive in found.values() if archive]
+
+
+def vendor(say: Say = lambda note: None, download: bool = True) -> list[Archive]:
+    """As resolve, and the archives lie in the chart's ``charts/`` folder, so that plain ``helm install`` finds them.
+
+    An archive of another version in that folder is refused: Helm would render whichever it meets first.
+    """
+    archives = resolve(say, download)
+    folder = CHART / "charts"
+    folder.mkdir(exist_ok=True)
+    expected = {file_name(archive.name) for archive in archives}
+    if strange := sorted(path.name for path in folder.glob("*.tgz") if path.name not in expected):
+        raise UserError(
+            f"{folder}: {', '.join(strange)} is not the pinned version ({', '.join(sorted(expected))})",
+            "Remove it; the pinned archives are put there by `scout-chat charts`.",
+        )
+    for archive in archives:
+        target = folder / file_name(archive.name)
+        if not target.exists():
+            _copy(archive.path, target)
+    return archives
+
+
+def at_hand() -> bool:
+    """Whether the real archives are on this machine (or in ``SCOUT_CHAT_CHARTS``); no download is tried."""
+    try:
+        vendor(download=False)
+    except ChartsMissing:
+        return False
+    return True
+
+
+def unpack(chart: Path, target: Path) -> None:
+    """A copy of the chart that Helm loads in half the time: subcharts as folders, without their own subcharts, which are never enabled.
+
+    tests/static/test_charts.py shows that it renders what the packed one does.
+    """
+    shutil.copytree(chart, target, ignore=shutil.ignore_patterns("*.tgz"))
+    for archive in (chart / "charts").glob("*.tgz"):
+        with tarfile.open(archive) as tar:
+            tar.extractall(target / "charts", [member for member in tar if not re.match(r"[^/]+/(charts|tests|ci)/", member.name)], filter="data")
+    for metadata in target.glob("charts/*/Chart.yaml"):
+        metadata.write_text(kubeyaml.dump({key: value for key, value in kubeyaml.load(metadata.read_text()).items() if key != "dependencies"}))
+
+
+def _local(name: str) -> Archive | None:
+    pin, file = pins().charts[name], file_name(name)
+    cached = cache("charts", file)
+    places = [(CHART / "charts" / file, "charts/scout-chat/charts"), (cached, "the user cache")]
+    if mirror := os.environ.get("SCOUT_CHAT_CHARTS"):
+        if not Path(mirror).is_dir():
+            raise UserError(f"SCOUT_CHAT_CHARTS names {mirror}, which is not a folder")
+        places.append((Path(mirror) / file, "SCOUT_CHAT_CHARTS"))
+    for path, source in places:
+        if path.is_file():
+            _verify(path, pin)
+            if path != cached:
+                _copy(path, cached)
+            return Archive(name, pin.version, cached, source)
+    return None
+
+
+def _verify(path: Path, pin: ChartPin) -> None:
+    if (digest := sha256(path)) != pin.sha256:
+        raise UserError(
+            f"{path} is damaged or another build: its sha256 is {digest}, the pinned one {pin.sha256}",
+            f"Remove the file and run the command again, or put the published {path.name} in its place.",
+        )
+
+
+def _copy(source: Path, target: Path) -> None:
+    """A reader sees the old file or the whole new one."""
+    part = target.with_name(f".{target.name}.{os.getpid()}")
+    shutil.copyfile(source, part)
+    part.replace(target)
+
+
+def _download(name: str) -> Archive | None:
+    """From the chart's repository, by the pinned Helm; None where the repository cannot be reached."""
+    from scout_chat.core.tools import tool
+
+    pin = pins().charts[name]
+    with tempfile.TemporaryDirectory() as folder:
+        command = [tool("helm"), "pull", name, "--repo", pin.repository, "--version", pin.version, "--destination", folder]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        if result.returncode:
+            return None
+        path = Path(folder) / file_name(name)
+        _verify(path, pin)
+        target = cache("charts", path.name)
+        _copy(path, target)
+    return Archive(name, pin.version, target, pin.repository)
+
+
+def _missing_message(missing: list[str]) -> str:
+    lines = ["chart archives are missing, and their repositories cannot be reached:"]
+    lines += [f"  {file_name(name)}  sha256 {pins().charts[name].sha256}  from {pins().charts[name].repository}" for name in missing]
+    return "\n".join(lines)
+
+
+def _missing_hint() -> str:
+    return (
+        f"Put them into {cache('charts')}, or name the folder that holds them: export SCOUT_CHAT_CHARTS=/path/to/folder. "
+        "A machine that reaches the repositories gets them by `scout-chat charts`."
+    )

@@ -1,0 +1,191 @@
+"""What Kubernetes itself would say of an object: its own JSON schemas, strict, for a minor.
+
+The data is that of the PyPI package kubernetes-validate, whose function takes 30 ms an object; the compiled validators here take microseconds.
+Schemas of custom resources come from their CRDs: those that a caller has, and those inside the vllm-stack archive.
+"""
+
+import base64
+import functools
+import importlib.util
+import json
+import re
+import tarfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scout_chat.chart import archives
+from scout_chat.core import kubeyaml
+from scout_chat.core.errors import UserError
+
+if TYPE_CHECKING:
+    import jsonschema_rs
+
+METADATA = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+
+
+class NoSchema(UserError):
+    """Nobody here knows the kind; that is a failure and not a pass."""
+
+
+def problems(body: dict, minor: str, crds: Iterable[dict] = ()) -> list[str]:
+    """What a strict API server of that minor refuses, as ``$.path: why``; an unknown field is refused. ``crds`` are CRD objects.
+
+    Raises NoSchema for a kind that neither Kubernetes nor a CRD describes.
+    """
+    errors = _validator(body, minor, crds).iter_errors(body)
+    return [f"{_path(error.instance_path)}: {error.message if len(error.message) < 300 else error.message[:300] + '...'}" for error in errors]
+
+
+def duplicates(body: dict, minor: str) -> list[str]:
+    """Items of a list that server-side apply, or a strategic merge, cannot tell apart, as ``$.path: why``. Kubernetes' schema says which keys count."""
+    name = _names(minor).get(_kind(body))
+    return list(_duplicates(body, {"$ref": f"#/$defs/{name}"}, definitions(minor), "$")) if name else []
+
+
+def from_archive(body: dict) -> bool:
+    """Whether the object's CRD is one that only the vllm-stack archive has."""
+    return _kind(body)[0] == "monitoring.coreos.com"
+
+
+def _kind(body: dict) -> tuple[str, str, str]:
+    """Group, version, kind; the core's group is empty."""
+    group, _, version = body["apiVersion"].rpartition("/")
+    return group, version, body["kind"]
+
+
+@functools.cache
+def _document(minor: str) -> dict:
+    spec = importlib.util.find_spec("kubernetes_validate")  # found, not imported: the import costs more than the work
+    if not spec or not spec.origin:
+        raise UserError("Kubernetes' schemas are not installed", "make setup")
+    path = Path(spec.origin).parent / "kubernetes-json-schema" / f"v{minor}.0-local-strict" / "_definitions.json"
+    if not path.exists():
+        raise UserError(f"the package kubernetes-validate has no schemas of Kubernetes {minor}", "A newer release of it may: requirements.lock")
+    return json.loads(path.read_bytes())
+
+
+def definitions(minor: str) -> dict[str, dict]:
+    """Kubernetes' own types, strict, by their full names; references are ``#/$defs/<name>``. Read once: not to be changed."""
+    return _document(minor)["$defs"]
+
+
+@functools.cache
+def _names(minor: str) -> dict[tuple[str, str, str], str]:
+    """Each kind's definition."""
+    known = definitions(minor).items()
+    return {(gvk["group"], gvk["version"], gvk["kind"]): name for name, body in known for gvk in body.get("x-kubernetes-group-version-kind", [])}
+
+
+@functools.cache
+def _registry(minor: str) -> "jsonschema_rs.Registry":
+    import jsonschema_rs
+
+    return jsonschema_rs.Registry([(_document(minor)["$id"], _document(minor))])
+
+
+def _compiled(schema: dict, minor: str) -> "jsonschema_rs.Validator":
+    import jsonschema_rs
+
+    return jsonschema_rs.Draft202012Validator(schema, registry=_registry(minor), formats={"byte": _base64}, validate_formats=True, offline=True)
+
+
+@functools.cache
+def _native(kind: tuple[str, str, str], minor: str) -> "jsonschema_rs.Validator":
+    return _compiled({"$ref": f"{_document(minor)['$id']}#/$defs/{_names(minor)[kind]}"}, minor)
+
+
+@functools.cache
+def _archived(kind: tuple[str, str, str], minor: str) -> "jsonschema_rs.Validator | None":
+    crd = archived_crd(kind[2])
+    return _compiled(schema, minor) if crd and (schema := crd_schema(crd, kind, minor)) else None
+
+
+def _validator(body: dict, minor: str, crds: Iterable[dict]) -> "jsonschema_rs.Validator":
+    kind = _kind(body)
+    if kind in _names(minor):
+        return _native(kind, minor)
+    for crd in crds:
+        if schema := crd_schema(crd, kind, minor):
+            return _compiled(schema, minor)
+    if from_archive(body) and (found := _archived(kind, minor)):
+        return found
+    raise NoSchema(f"no schema is known for {body['apiVersion']} {body['kind']} in Kubernetes {minor}, and no CRD of it is at hand")
+
+
+@functools.cache
+def archived_crd(kind: str) -> dict | None:
+    """The CRD of one of Prometheus' kinds, as the vllm-stack archive has it. Raises ChartsMissing where there is no archive."""
+    (archive,) = [found for found in archives.resolve(download=False) if found.name == "vllm-stack"]
+    with tarfile.open(archive.path) as tar:
+        for member in tar:
+            if member.name.endswith(f"/crd-{kind.lower()}s.yaml"):
+                return kubeyaml.load(tar.extractfile(member).read().decode())
+    return None
+
+
+def crd_schema(crd: dict, kind: tuple[str, str, str], minor: str) -> dict | None:
+    """The closed schema of that kind's instances, if the CRD serves it."""
+    spec = crd["spec"]
+    for version in spec["versions"]:
+        if (spec["group"], version["name"], spec["names"]["kind"]) == kind and version["served"]:
+            schema = _closed(version["schema"]["openAPIV3Schema"])
+            own = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"$ref": f"{_document(minor)['$id']}#/$defs/{METADATA}"}}
+            return schema | {"properties": schema.get("properties", {}) | own}
+    return None
+
+
+def _closed(schema: dict) -> dict:
+    """A structural schema that refuses what an API server with strict field validation refuses: a field that it does not list."""
+    closed = dict(schema)
+    if "properties" in schema:
+        closed["properties"] = {name: _closed(child) for name, child in schema["properties"].items()}
+        # An embedded resource may always have these.
+        if schema.get("x-kubernetes-embedded-resource"):
+            closed["properties"] = {"apiVersion": {}, "kind": {}, "metadata": {}} | closed["properties"]
+        if not schema.get("x-kubernetes-preserve-unknown-fields") and "additionalProperties" not in schema:
+            closed["additionalProperties"] = False
+    for key in ("items", "additionalProperties"):
+        if isinstance(schema.get(key), dict):
+            closed[key] = _closed(schema[key])
+    if schema.get("nullable") and "type" in schema:
+        closed["type"] = [schema["type"], "null"]
+    return closed
+
+
+def _duplicates(node: object, schema: dict, definitions: dict, path: str) -> Iterator[str]:
+    if "$ref" in schema:
+        schema = definitions[schema["$ref"].rpartition("/")[2]] | {key: value for key, value in schema.items() if key.startswith("x-")}
+    if isinstance(node, dict):
+        for key, child in node.items():
+            below = schema.get("properties", {}).get(key) or schema.get("additionalProperties")
+            if isinstance(below, dict) and isinstance(child, dict | list):
+                yield from _duplicates(child, below, definitions, f"{path}.{key}")
+    elif isinstance(node, list):
+        if keys := schema.get("x-kubernetes-list-map-keys"):
+            # An absent protocol is TCP.
+            yield from _twice(({key: item.get(key, "TCP" if key == "protocol" else None) for key in keys} for item in node), path)
+        elif schema.get("x-kubernetes-list-type") == "set":
+            yield from _twice(node, path)
+        for number, item in enumerate(node):
+            if isinstance(item, dict):
+                yield from _duplicates(item, schema.get("items", {}), definitions, f"{path}[{number}]")
+
+
+def _twice(values: Iterable[object], path: str) -> Iterator[str]:
+    seen: list[object] = []
+    for value in values:
+        if value in seen:
+            yield f"{path}: two entries of {', '.join(f'{key} {part}' for key, part in value.items()) if isinstance(value, dict) else value}"
+        seen.append(value)
+
+
+def _path(parts: list[str | int]) -> str:
+    return "$" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" if re.fullmatch(r"[\w-]+", part) else f"[{part!r}]" for part in parts)
+
+
+def _base64(text: str) -> bool:
+    try:
+        return bool(base64.b64decode(text, validate=True) or not text)
+    except ValueError:
+        return False

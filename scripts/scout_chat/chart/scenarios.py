@@ -1,0 +1,53 @@
+"""The registry of scenarios, typed. The file is ``tests/scenarios.yaml``."""
+
+import json
+from functools import cache
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from scout_chat.chart.render import Case
+from scout_chat.core import kubeyaml
+from scout_chat.core.errors import UserError
+from scout_chat.core.paths import SCENARIOS
+from scout_chat.core.pins import pins
+
+
+class _Scenario(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    proves: str
+    values: list[str]
+    extra: dict = {}
+    release: str = "chat"
+    namespace: str = "chat"
+    kubernetes: str = ""
+    apiVersions: list[str] = []
+
+    def case(self, name: str) -> Case:
+        return Case(
+            name,
+            tuple(self.values),
+            json.dumps(self.extra, sort_keys=True) if self.extra else "",
+            release=self.release,
+            namespace=self.namespace,
+            kubernetes=self.kubernetes or pins().kubernetes[0],
+            api_versions=tuple(self.apiVersions),
+        )
+
+
+def read(file: Path) -> dict[str, Case]:
+    """A registry's scenarios by their names, in the file's order. Raises pydantic's ValidationError for one that is none."""
+    return {name: _Scenario.model_validate(body).case(name) for name, body in kubeyaml.load(file.read_text()).items()}
+
+
+@cache
+def scenarios() -> dict[str, Case]:
+    """Every scenario of this checkout."""
+    return read(SCENARIOS)
+
+
+def scenario(name: str) -> Case:
+    """Raises UserError, with the names that there are, for one that is not in the registry."""
+    if name not in scenarios():
+        raise UserError(f"there is no scenario {name}", f"tests/scenarios.yaml has: {', '.join(scenarios())}")
+    return scenarios()[name]

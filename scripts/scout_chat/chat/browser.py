@@ -1,0 +1,86 @@
+"""A picture of the chat as a person sees it: Debian's Chromium, the real sign-in form, the real input."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from scout_chat.core.errors import UserError
+
+# Nothing that asks the network for anything but the page; root in a container has no sandbox to enter.
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+ANSWER = ".chat-assistant"
+# Under an answer only once it is complete.
+COPY = ".copy-response-button"
+DIALOG = "[role=dialog]"
+NOTICE = "[data-sonner-toast]"
+REFUSAL = f"{NOTICE}[data-type=error]"
+
+
+def screenshot_chat(url: str, email: str, password: str, question: str, path: Path, expect: str | None = None, timeout: float = 300) -> str:
+    """Signs in at ``url``, asks ``question`` in a new chat and saves a PNG of the page with the finished answer in ``path``.
+
+    Returns the answer as the page shows it; an engine's error stands in the same place, so say what to ``expect`` (case
+    aside). ``timeout``: seconds that each step may take, the answer too. Raises UserError when Chromium or playwright is
+    missing, and when the sign-in is refused, a step takes too long or ``expect`` is lacking; then ``path`` shows the page.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _page(timeout) as page:
+        step = "opening the page"
+        try:
+            page.goto(url)
+            step = f"signing in as {email}"
+            page.locator("#email").fill(email)
+            page.locator("#password").fill(password)
+            page.locator("button[type=submit]").click()
+            page.locator(f"#chat-input, {REFUSAL}").first.wait_for()
+            if page.locator(REFUSAL).count():
+                raise RuntimeError(page.locator(REFUSAL).first.inner_text())
+            step = "asking"
+            page.locator("#chat-input").fill(question)
+            page.locator("#send-message-button").click()
+            step = "waiting for the answer"
+            page.locator(COPY).last.wait_for(state="attached")
+            answer = page.locator(ANSWER).last.inner_text().strip()
+            step = "waiting for a clear view"
+            page.locator(DIALOG).wait_for(state="hidden")
+            page.wait_for_function("selector => !document.querySelector(selector)", arg=NOTICE)
+        except Exception as error:
+            with suppress(Exception):
+                page.screenshot(path=path)
+            raise UserError(f"{url}: {step} in the browser failed: {str(error).splitlines()[0]}", f"The page as it stood: {path}") from error
+        page.screenshot(path=path)
+    if expect and expect.lower() not in answer.lower():
+        raise UserError(f"{url}: the answer in the browser lacks {expect!r}: {answer}", f"The page: {path}")
+    return answer
+
+
+@contextmanager
+def _page(timeout: float) -> Iterator[Any]:
+    """A page of a fresh headless Chromium, closed afterwards. Whatever dialog opens over the chat is dismissed."""
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError as error:
+        raise UserError("playwright is not installed", "pip install playwright") from error
+    chromium = shutil.which("chromium")
+    if not chromium:
+        raise UserError("chromium is not installed", "apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        try:
+            page = browser.new_page(viewport={"width": 1280, "height": 800}, locale="en-US")
+            page.set_default_timeout(timeout * 1000)
+            # "What's new" opens over the chat at an administrator's first visit of a version, at a moment of its own.
+            page.add_locator_handler(page.locator(DIALOG), lambda dialog: dialog.get_by_role("button").last.click())
+            yield page
+        finally:
+            browser.close()

@@ -1,0 +1,169 @@
+"""Command-line tools at pinned versions: from PATH, from the official release, or built from their Go modules."""
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from filelock import FileLock
+
+from scout_chat.core.errors import UserError
+from scout_chat.core.paths import PACKAGE, cache, sha256
+from scout_chat.core.pins import ToolPin, pins
+from scout_chat.core.progress import Say
+
+# A release server that does not answer at once is not worth a wait: the module builds.
+CONNECT_SECONDS = 5
+DISK_GIB = 12  # module cache and build cache after building everything: 4.5 and 7.2 GiB
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A tool as it will be used. ``source`` is ``PATH``, ``cache``, or empty when it must still be fetched."""
+
+    name: str
+    version: str
+    path: Path | None
+    source: str
+
+
+def arch() -> str:
+    machine = platform.machine()
+    return {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
+
+
+def find(name: str) -> Tool:
+    """Where the tool is, without fetching anything."""
+    pin = _pin(name)
+    cached = _cached(name, pin)
+    if cached.exists():
+        return Tool(name, pin.version, cached, "cache")
+    if pin.accept and (path := shutil.which(name)) and _version_fits(path, pin):
+        return Tool(name, pin.version, Path(path), "PATH")
+    return Tool(name, pin.version, None, "")
+
+
+def tool(name: str, say: Say = lambda note: None) -> str:
+    """The path of the pinned tool, which exists and is executable afterwards.
+
+    Raises UserError if it can be had nowhere. Safe to call from several processes at once.
+    """
+    if found := find(name).path:
+        return str(found)
+    pin = _pin(name)
+    target = _cached(name, pin)
+    with FileLock(cache("bin", f".{name}.lock")):
+        if not target.exists():
+            part = target.with_name(f".{target.name}.{os.getpid()}")
+            try:
+                if not _release(name, pin, part, say):
+                    _build(name, pin, part, say)
+                part.chmod(0o755)
+                part.replace(target)
+            finally:
+                part.unlink(missing_ok=True)
+    return str(target)
+
+
+def _pin(name: str) -> ToolPin:
+    return pins().tools[name]
+
+
+def _cached(name: str, pin: ToolPin) -> Path:
+    return cache("bin", f"{name}-{pin.version}")
+
+
+def _version_fits(path: str, pin: ToolPin) -> bool:
+    result = subprocess.run([path, *pin.accept], capture_output=True, text=True)
+    return re.search(rf"\bv?{re.escape(pin.version)}\b", result.stdout) is not None
+
+
+def _release(name: str, pin: ToolPin, target: Path, say: Say) -> bool:
+    """Downloads the official release and checks it against its published sha256. False if there is none to be had.
+
+    ``SCOUT_CHAT_TOOLS=build`` skips this: every tool then comes from its Go module, whose sums are in this repository.
+    """
+    if not pin.release or os.environ.get("SCOUT_CHAT_TOOLS") == "build":
+        return False
+    values = {"name": name, "version": pin.version, "arch": arch()}
+    release = pin.release.format(**values)
+    checksum = pin.checksum.format(release=release, **values)
+    say(f"looking for the release of {name} {pin.version}")
+    download = cache("bin", f".{name}-{pin.version}.download")
+    try:
+        with httpx.Client(follow_redirects=True, timeout=httpx.Timeout(60, connect=CONNECT_SECONDS)) as client:
+            expected = _published(client.get(checksum).raise_for_status().text, release.rsplit("/", 1)[1])
+            _download(client, release, download, name, say)
+    except httpx.HTTPError:
+        return False
+    digest = sha256(download)
+    if digest == expected:
+        _extract(download, pin.member.format(**values), target)
+    download.unlink()
+    if digest != expected:
+        raise UserError(f"{release}: sha256 is {digest}, but {checksum} says {expected}", "Run the command again; if it stays, do not use the file.")
+    return True
+
+
+def _published(checksums: str, file: str) -> str:
+    """The digest of ``file`` in a published checksum file: ``<hex>`` alone, or lines of ``<hex>  <file>``."""
+    for line in checksums.splitlines():
+        digest, _, named = line.strip().partition(" ")
+        if not named or named.strip().lstrip("*") == file:
+            return digest
+    raise UserError(f"the published checksums do not name {file}")
+
+
+def _download(client: httpx.Client, url: str, target: Path, name: str, say: Say) -> None:
+    """Into ``target``, going on where an interruption left it if the server can."""
+    done = target.stat().st_size if target.exists() else 0
+    with client.stream("GET", url, headers={"Range": f"bytes={done}-"} if done else {}) as response:
+        if response.status_code == 416:  # nothing after what is there
+            return
+        response.raise_for_status()
+        resumed = response.status_code == 206
+        size = int(response.headers.get("content-length", 0)) + (done if resumed else 0)
+        with target.open("ab" if resumed else "wb") as file:
+            for chunk in response.iter_bytes(1 << 20):
+                file.write(chunk)
+                say(_bar(name, file.tell(), size))
+
+
+def _bar(name: str, done: int, size: int) -> str:
+    """``helm ━━━━━━━━━━          50 % of 18 MiB``, in steps of five."""
+    step = done * 20 // size if size else 0
+    return f"{name} {'━' * step:<20} {step * 5} % of {size >> 20} MiB"
+
+
+def _extract(archive: Path, member: str, target: Path) -> None:
+    if not member:
+        shutil.copyfile(archive, target)
+        return
+    with tarfile.open(archive) as tar, target.open("wb") as file:
+        shutil.copyfileobj(tar.extractfile(member), file)
+
+
+def _build(name: str, pin: ToolPin, target: Path, say: Say) -> None:
+    go = shutil.which("go")
+    if not go:
+        raise UserError(
+            f"{name} {pin.version} is not on PATH, its release cannot be reached, and there is no Go to build it",
+            f"Install {name} {pin.version}, or Go, and run the command again.",
+        )
+    if shutil.disk_usage(target.parent).free < DISK_GIB << 30:
+        raise UserError(
+            f"building {name} needs up to {DISK_GIB} GiB for Go's caches; {target.parent} has less free",
+            "Free some space, or point SCOUT_CHAT_CACHE and GOMODCACHE elsewhere.",
+        )
+    say(f"building {name} {pin.version} from its Go module (minutes, once)")
+    command = [go, "build", "-trimpath", "-ldflags", f"-s -w {pin.ldflags.format(version=pin.version)}"]
+    command += ["-tags", ",".join(pin.tags), "-o", str(target), pin.package]
+    env = os.environ | {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly"}
+    result = subprocess.run(command, cwd=PACKAGE / "core" / "gomod" / pin.module, env=env, capture_output=True, text=True)
+    if result.returncode:
+        raise UserError(f"building {name} {pin.version} failed:\n{result.stderr.strip()[-1500:]}", "Is the Go module proxy reachable (GOPROXY)?")

