@@ -56,7 +56,7 @@ print(json.dumps(verdicts))
 """
 
 
-# What the record does not judge (`vllm.problems`), so a sweep over every argument leaves it out.
+# What the record does not judge (`vllm.release.validate`), so a sweep over every argument leaves it out.
 LEFT_OUT = {"--help", "--config", "--chat-template", "--grpc-port", "--lora-modules", "--data-parallel-multi-port-external-lb"}
 
 
@@ -94,7 +94,7 @@ def test_every_engines_arguments_are_vllms_own(one_node: None) -> None:
 
 def test_the_record_judges_as_the_real_vllm(one_node: None) -> None:
     """Of the same lists: what one refuses, the other does."""
-    mine = {name: "; ".join(release.problems(arguments)) for name, arguments in lists().items()}
+    mine = {name: "; ".join(release.validate(arguments)) for name, arguments in lists().items()}
     real = verdicts()
     assert {name: (mine[name], real[name]) for name in real if bool(mine[name]) != bool(real[name])} == {}
     assert mine.keys() == real.keys() and 0 < sum(map(bool, real.values())) < len(real)

@@ -14,7 +14,7 @@ from scout_chat.core.errors import UserError
 from scout_chat.core.paths import ROOT
 from scout_chat.planning import architecture, catalog, reference_logs, report
 from scout_chat.planning.kv_cache import GIB, Cache
-from scout_chat.planning.planner import Ask, Plan, changes, plan, ranking
+from scout_chat.planning.planner import Plan, PlanRequest, changes, plan, ranking
 
 from tests.static.conftest import Command, assert_one_message
 
@@ -24,7 +24,7 @@ ROUNDING = 0.3
 
 def answer(model: str, gpu: str = "", **asked: object) -> Plan:
     found, checkpoint = catalog.find(model)
-    return plan(Ask(found, checkpoint, catalog.gpu(gpu) if gpu else None, **asked))
+    return plan(PlanRequest(found, checkpoint, catalog.gpu(gpu) if gpu else None, **asked))
 
 
 @pytest.mark.parametrize("log", reference_logs.logs(), ids=lambda log: f"{log.what}, {log.gives}")
@@ -58,7 +58,7 @@ def test_the_old_roles_flags_do_not_start() -> None:
     """gpt-oss with a cache of fp8 on an A100, and the quantised flag's model in bf16 with four users of 32768 tokens."""
     with pytest.raises(UserError, match="does not start on NVIDIA A100 80 GB: its attention runs on TRITON_ATTN there"):
         answer("gpt-oss-120b", "a100-80", kv_dtype="fp8")
-    assert answer("Qwen/QwQ-32B", "a100-80", users=4, utilization=0.90).binds == "users"
+    assert answer("Qwen/QwQ-32B", "a100-80", users=4, utilization=0.90).bottleneck == "users"
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_where_a_cache_of_fp8_starts(model: str, gpu: str, allowed: bool) -> Non
 
 
 @pytest.mark.parametrize(
-    ("model", "asked", "binds"),
+    ("model", "asked", "bottleneck"),
     [
         ("gpt-oss-120b", {"gpu": "l4"}, "weights"),
         ("llama33-70b", {"gpu": "h100-80"}, "one request"),
@@ -92,22 +92,22 @@ def test_where_a_cache_of_fp8_starts(model: str, gpu: str, allowed: bool) -> Non
         ("gpt-oss-120b", {"gpu": "a100-80", "users": 5}, ""),
     ],
 )
-def test_what_binds_is_named_and_the_changes_fit(model: str, asked: dict, binds: str) -> None:
+def test_what_binds_is_named_and_the_changes_fit(model: str, asked: dict, bottleneck: str) -> None:
     short = answer(model, **asked)
-    assert short.binds == binds
-    if binds:
-        assert short.short_gib > 0
+    assert short.bottleneck == bottleneck
+    if bottleneck:
+        assert short.shortfall_gib > 0
         assert changes(short)
         for text, other in changes(short):
             assert other.fits, text
-            assert not other.binds
+            assert not other.bottleneck
 
 
 def test_what_is_short_is_what_would_do() -> None:
     """With so many GiB more it fits, and with a block less it does not."""
     short = answer("gpt-oss-120b", "a100-80", users=20)
     needed = short.cache.bytes_needed(32768, 20)
-    assert math.isclose(needed / GIB, short.kv_gib + short.short_gib)
+    assert math.isclose(needed / GIB, short.kv_gib + short.shortfall_gib)
     more = {"users": 20, "kv_gib": needed / GIB}
     assert answer("gpt-oss-120b", **more).fits
     assert not answer("gpt-oss-120b", users=20, kv_gib=(needed - 2 * short.cache.bytes_per_block) / GIB).fits
@@ -232,12 +232,12 @@ def test_an_architecture_is_not_guessed(config: dict, words: str) -> None:
 
 def test_the_picture_shows_every_gpu_that_takes_the_model(tmp_path: Path) -> None:
     found, checkpoint = catalog.find("gpt-oss-120b")
-    report.picture(Ask(found, checkpoint, catalog.gpu("a100-80")), tmp_path / "plan.svg")
+    report.picture(PlanRequest(found, checkpoint, catalog.gpu("a100-80")), tmp_path / "plan.svg")
     drawn = (tmp_path / "plan.svg").read_text()
     for gpu in catalog.gpus().values():
-        takes = plan(Ask(found, checkpoint, gpu, context=4096)).users > 0
+        takes = plan(PlanRequest(found, checkpoint, gpu, context=4096)).users > 0
         assert (f">{gpu.title.removeprefix('NVIDIA ')}<" in drawn) == takes, gpu.name
-    report.picture(Ask(found, checkpoint, catalog.gpu("a100-80")), tmp_path / "again.svg")
+    report.picture(PlanRequest(found, checkpoint, catalog.gpu("a100-80")), tmp_path / "again.svg")
     assert (tmp_path / "again.svg").read_text() == drawn
     assert (ROOT / "docs/plan.svg").read_text() == drawn, "scout-chat plan gpt-oss-120b --gpu a100-80 --picture docs/plan.svg"
 

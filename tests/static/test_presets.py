@@ -11,7 +11,7 @@ from scout_chat.chart.render import Case, render
 from scout_chat.core.paths import PRESETS
 from scout_chat.planning import catalog
 from scout_chat.planning.catalog import Checkpoint, License, Model
-from scout_chat.planning.planner import Ask, plan
+from scout_chat.planning.planner import PlanRequest, plan
 from scout_chat.presets import writer
 from scout_chat.vllm import release
 
@@ -27,7 +27,7 @@ def spec(text: str) -> dict:
 
 
 def test_every_shipped_file_is_as_written() -> None:
-    for path, text in writer.files().items():
+    for path, text in writer.generated_files().items():
         assert path.read_text() == text, f"{path.name}: scout-chat schema --update"
 
 
@@ -46,7 +46,7 @@ def test_a_preset_fits_wherever_its_pods_may_go(name: str, engine: writer.Engine
     config, arguments = entry["vllmConfig"], entry["vllmConfig"]["extraArgs"]
     fp8 = "fp8" if "--kv-cache-dtype" in arguments else "auto"
     for gpu in catalog.gpus().values():
-        asked = Ask(
+        asked = PlanRequest(
             engine.model, engine.checkpoint, gpu, config["tensorParallelSize"], config["maxModelLen"], engine.plan.ask.users, fp8,
             int(arguments[arguments.index("--max-num-batched-tokens") + 1]), config["maxNumSeqs"], config["gpuMemoryUtilization"],
         )  # fmt: skip
@@ -223,6 +223,6 @@ def test_every_model_of_the_catalogue_has_a_preset_that_installs(model: str) -> 
     written = writer.write(smallest(model))
     objects = render(Case(model, extra=written))
     ((_, arguments),) = release.engines(objects).items()
-    assert release.problems(arguments) == []
+    assert release.validate(arguments) == []
     served = yaml.safe_load(written)["global"]["llm"]["model"]
     assert arguments[arguments.index("--served-model-name") + 1] == served == model

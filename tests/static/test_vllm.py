@@ -27,7 +27,7 @@ def test_engines_get_arguments_that_vllm_takes(name: str) -> None:
         pytest.skip("a values file without a scenario has no recorded render")
     case = cases()[name]
     objects = rendered(case) if name in scenarios() else render(case)
-    assert {engine: found for engine, arguments in release.engines(objects).items() if (found := release.problems(arguments))} == {}
+    assert {engine: found for engine, arguments in release.engines(objects).items() if (found := release.validate(arguments))} == {}
 
 
 def test_every_values_file_is_asked() -> None:
@@ -39,7 +39,7 @@ def test_every_values_file_is_asked() -> None:
 
 def test_a_wrong_argument_of_a_preset_is_seen() -> None:
     (arguments,) = release.engines(rendered(scenario("gpt-oss"))).values()
-    assert release.problems([*arguments, "--seed", "many", "--disable-log-requests"]) == [
+    assert release.validate([*arguments, "--seed", "many", "--disable-log-requests"]) == [
         "--seed is 'many', which is not an integer",
         "vLLM v0.32.0 has no argument --disable-log-requests: remove it, requests are not logged by default",
     ]
@@ -48,13 +48,13 @@ def test_a_wrong_argument_of_a_preset_is_seen() -> None:
 @pytest.mark.parametrize("name", TABLE.refused)
 def test_refused_with_its_message(name: str) -> None:
     mistake = TABLE.refused[name]
-    (said,) = release.problems(["model", *mistake.arguments])
+    (said,) = release.validate(["model", *mistake.arguments])
     assert mistake.says in said
 
 
 @pytest.mark.parametrize("name", TABLE.taken)
 def test_odd_forms_are_taken(name: str) -> None:
-    assert release.problems(["model", *TABLE.taken[name]]) == []
+    assert release.validate(["model", *TABLE.taken[name]]) == []
 
 
 def test_a_removed_argument_is_unknown_to_the_pinned_release() -> None:
@@ -69,7 +69,7 @@ def test_the_record_is_as_it_would_be_written() -> None:
 
 
 def test_the_charts_file_says_what_the_record_says() -> None:
-    ((path, text),) = release.files().items()
+    ((path, text),) = release.generated_files().items()
     assert path.read_text() == text, "Run scout-chat schema --update"
     said, known = kubeyaml.load(text), release.recorded()
     assert said == {

@@ -15,7 +15,7 @@ from scout_chat.core import kubeyaml
 from scout_chat.core.errors import UserError
 from scout_chat.core.paths import CHART, cache, sha256
 from scout_chat.core.pins import ChartPin, pins
-from scout_chat.core.progress import Say
+from scout_chat.core.progress import Reporter, silent
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def file_name(name: str) -> str:
     return f"{name}-{pins().charts[name].version}.tgz"
 
 
-def resolve(say: Say = lambda note: None, download: bool = True) -> list[Archive]:
+def resolve(progress: Reporter = silent, download: bool = True) -> list[Archive]:
     """Every pinned archive, verified, in the user cache.
 
     Sources in order: the chart's own ``charts/`` folder, the cache, the folder that ``SCOUT_CHAT_CHARTS`` names, and with
@@ -47,19 +47,19 @@ def resolve(say: Say = lambda note: None, download: bool = True) -> list[Archive
         found = {name: _local(name) for name in pins().charts}
         missing = [name for name, archive in found.items() if archive is None]
         if missing and download:
-            say(f"downloading {', '.join(missing)}")
+            progress(f"downloading {', '.join(missing)}")
             found |= {name: _download(name) for name in missing}
     if missing := [name for name, archive in found.items() if archive is None]:
         raise ChartsMissing(_missing_message(missing), _missing_hint())
     return [archive for archive in found.values() if archive]
 
 
-def vendor(say: Say = lambda note: None, download: bool = True) -> list[Archive]:
+def vendor(progress: Reporter = silent, download: bool = True) -> list[Archive]:
     """As resolve, and the archives lie in the chart's ``charts/`` folder, so that plain ``helm install`` finds them.
 
     An archive of another version in that folder is refused: Helm would render whichever it meets first.
     """
-    archives = resolve(say, download)
+    archives = resolve(progress, download)
     folder = CHART / "charts"
     folder.mkdir(exist_ok=True)
     expected = {file_name(archive.name) for archive in archives}

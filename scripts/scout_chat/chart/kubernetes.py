@@ -28,7 +28,7 @@ class NoSchema(UserError):
     """Nobody here knows the kind; that is a failure and not a pass."""
 
 
-def problems(body: dict, minor: str, crds: Iterable[dict] = ()) -> list[str]:
+def validate(body: dict, minor: str, crds: Iterable[dict] = ()) -> list[str]:
     """What a strict API server of that minor refuses, as ``$.path: why``; an unknown field is refused. ``crds`` are CRD objects.
 
     Raises NoSchema for a kind that neither Kubernetes nor a CRD describes.

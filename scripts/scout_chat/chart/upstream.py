@@ -95,6 +95,6 @@ def _text(tar: tarfile.TarFile, member: tarfile.TarInfo) -> str:
     return tar.extractfile(member).read().decode()
 
 
-def files() -> dict[Path, str]:
+def generated_files() -> dict[Path, str]:
     """Every file under schema/upstream as it must be."""
     return {FOLDER / f"{chart}.yaml": text(chart) for chart in pins().charts}

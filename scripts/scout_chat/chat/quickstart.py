@@ -12,7 +12,7 @@ from scout_chat.chart.scenarios import scenario
 from scout_chat.chat import diagnosis, install
 from scout_chat.cluster.kubectl import Kubectl
 from scout_chat.core.errors import UserError
-from scout_chat.core.progress import Phases, Say, console
+from scout_chat.core.progress import Phases, Reporter, console, silent
 
 if TYPE_CHECKING:  # the client's libraries take a quarter of a second to load, for one command
     from scout_chat.chat.open_webui import Answer, WebUI
@@ -40,20 +40,20 @@ def up(provider: ModuleType, question: str = QUESTION) -> "Answer":
     kubectl = Kubectl(provider.kubeconfig(), case.namespace)
     with phases.phase("install"):
         install.install(case, provider.kubeconfig())
-    with phases.phase("engine loading") as say:
-        wait_for_pods(kubectl, case, say)
+    with phases.phase("engine loading") as progress:
+        wait_for_pods(kubectl, case, progress)
     first = account(provider)
-    with phases.phase("ready") as say:
-        answer = ask(first, question, say)
+    with phases.phase("ready") as progress:
+        answer = ask(first, question, progress)
     report(first, question, answer, phases)
     return answer
 
 
-def get_charts(say: Say = lambda note: None) -> None:
+def get_charts(progress: Reporter = silent) -> None:
     """The real archives, or one plain sentence that the recorded renders stand in."""
     try:
-        for archive in archives.vendor(say):
-            say(f"{archive.name} {archive.version} from {archive.source}")
+        for archive in archives.vendor(progress):
+            progress(f"{archive.name} {archive.version} from {archive.source}")
     except archives.ChartsMissing:
         console.print(f"[yellow]{recorded.NOTICE}[/]")
 
@@ -63,7 +63,7 @@ def local_case(url: str) -> Case:
     return replace(scenario("local-node-port"), sets=(f"global.chat.url={url}",))
 
 
-def wait_for_pods(kubectl: Kubectl, case: Case, say: Say, seconds: float = ENGINE_SECONDS) -> None:
+def wait_for_pods(kubectl: Kubectl, case: Case, progress: Reporter, seconds: float = ENGINE_SECONDS) -> None:
     """Until every pod of the release is Ready.
 
     Raises UserError as soon as a container dies or cannot start, with its last lines and the likely cause.
@@ -81,7 +81,7 @@ def wait_for_pods(kubectl: Kubectl, case: Case, say: Say, seconds: float = ENGIN
             return
         if time.monotonic() > deadline:
             raise UserError(f"not ready after {seconds:.0f} s: {'; '.join(waiting)}", f"kubectl -n {case.namespace} describe pods")
-        say("; ".join(waiting))
+        progress("; ".join(waiting))
         time.sleep(1)
 
 
@@ -113,19 +113,19 @@ def account(provider: ModuleType) -> Account:
     return Account(provider.chat_url(), environment["WEBUI_ADMIN_EMAIL"], password, environment["DEFAULT_MODELS"])
 
 
-def ask(account: Account, question: str, say: Say = lambda note: None) -> "Answer":
+def ask(account: Account, question: str, progress: Reporter = silent) -> "Answer":
     """One question of the signed-in account, as a browser asks it."""
     from scout_chat.chat.open_webui import WebUI
 
     ui = WebUI(account.url)
-    say("signing in")
+    progress("signing in")
     ui.sign_in(account.email, account.password)
-    wait_for_model(ui, account.model, say)
-    say("asking")
+    wait_for_model(ui, account.model, progress)
+    progress("asking")
     return ui.chat(question, account.model)
 
 
-def wait_for_model(ui: "WebUI", model: str, say: Say = lambda note: None, seconds: float = 120) -> None:
+def wait_for_model(ui: "WebUI", model: str, progress: Reporter = silent, seconds: float = 120) -> None:
     """A healthy chat with a wrong address shows nothing but an empty list, so the list is what counts."""
     deadline = time.monotonic() + seconds
     while model not in (models := ui.models()):
@@ -134,7 +134,7 @@ def wait_for_model(ui: "WebUI", model: str, say: Say = lambda note: None, second
                 f"the chat lists {models or 'no models'} and not {model}: the router sees no engine",
                 "kubectl -n chat logs -l app.kubernetes.io/component=router",
             )
-        say(f"waiting for {model} in the chat's list")
+        progress(f"waiting for {model} in the chat's list")
         time.sleep(1)
 
 

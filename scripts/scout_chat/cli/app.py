@@ -70,8 +70,8 @@ def cluster_up(provider: Provider = None) -> None:
 @cluster_app.command("down")
 def cluster_down(provider: Provider = None) -> None:
     """Take the cluster away with everything on it."""
-    with Phases().phase("down") as say:
-        clusters.provider(provider).down(say)
+    with Phases().phase("down") as progress:
+        clusters.provider(provider).down(progress)
 
 
 @cluster_app.command("status")
@@ -94,8 +94,8 @@ def cluster_kubeconfig(provider: Provider = None) -> None:
 @app.command("charts")
 def charts_command() -> None:
     """Get the two upstream chart archives, verified, to where Helm looks for them."""
-    with Phases().phase("charts") as say:
-        for archive in archives.vendor(say):
+    with Phases().phase("charts") as progress:
+        for archive in archives.vendor(progress):
             print(f"{archive.name} {archive.version} from {archive.source}")
 
 
@@ -228,7 +228,7 @@ def plan_command(
     import json
 
     from scout_chat.planning import catalog, report
-    from scout_chat.planning.planner import CONTEXT, Ask, plan, ranking
+    from scout_chat.planning.planner import CONTEXT, PlanRequest, plan, ranking
 
     if gpus and tensor_parallel and gpus != tensor_parallel:
         raise UserError(
@@ -248,7 +248,7 @@ def plan_command(
     if not model:
         raise UserError("plan needs a model, or --all", f"Models: {', '.join(catalog.models())}")
     found, checkpoint = catalog.find(model)
-    ask = Ask(
+    ask = PlanRequest(
         found, checkpoint, card, spread, length or min(CONTEXT, found.longest), users, kv_dtype_of(kv_dtype), max_num_batched_tokens,
         max_num_seqs, utilization, kv_gib, "cpu" if gpu == "cpu" else "cuda",
     )  # fmt: skip
@@ -348,10 +348,10 @@ def vllm_command(
     if diff:
         print("\n".join(release.changes(*map(release.recorded, diff))) or "nothing changed")
         return
-    with Phases().phase("vllm") as say:
+    with Phases().phase("vllm") as progress:
         if update:
-            print(f"written: {release.update(say).relative_to(ROOT)}")
-        elif lines := release.changes(release.recorded(), release.extract(say)):
+            print(f"written: {release.update(progress).relative_to(ROOT)}")
+        elif lines := release.changes(release.recorded(), release.extract(progress)):
             print("\n".join(lines))
             raise UserError("schema/vllm is not what the pinned vLLM says", "Run scout-chat vllm --update, and read what it changed: git diff schema/vllm")
 
@@ -387,12 +387,12 @@ def test_command(tier: Annotated[str, typer.Argument(help="static, cluster or al
     """Run the test tiers that this machine can; say why another cannot."""
     if tier not in ("static", "cluster", "all"):
         raise UserError(f"there is no tier {tier}", "Tiers: static, cluster, all")
-    with Phases().phase("tools") as say:
+    with Phases().phase("tools") as progress:
         for name in ("helm", "helm3"):
-            tools.tool(name, say)
+            tools.tool(name, progress)
         # chart-testing is asked where it can be had; the checks that stand in for it are asked everywhere.
         with contextlib.suppress(UserError):
-            tools.tool("ct", say)
+            tools.tool("ct", progress)
     quickstart.get_charts()
     failed = 0
     if tier != "cluster":

@@ -8,7 +8,7 @@ import yaml
 
 from scout_chat.core.errors import UserError
 from scout_chat.core.paths import cache
-from scout_chat.core.progress import Say
+from scout_chat.core.progress import Reporter, silent
 from scout_chat.core.tools import tool
 
 NAME = "scout-chat"
@@ -29,31 +29,31 @@ def chat_url() -> str:
     return f"http://127.0.0.1:{CHAT_PORT}"
 
 
-def get_tools(say: Say = lambda note: None) -> None:
+def get_tools(progress: Reporter = silent) -> None:
     for name in ("kind", "kubectl", "helm"):
-        tool(name, say)
+        tool(name, progress)
 
 
 # Images and weights are pulled by the cluster itself.
 PREPARATIONS = {"tools": get_tools}
 
 
-def up(say: Say = lambda note: None) -> None:
+def up(progress: Reporter = silent) -> None:
     """The cluster answers. Raises UserError with kind's own words if it cannot be made."""
-    kind = tool("kind", say)
+    kind = tool("kind", progress)
     if NAME in _run(kind, "get", "clusters").split():
         _run(kind, "export", "kubeconfig", "--name", NAME, "--kubeconfig", str(kubeconfig()))
         return
-    say("creating the cluster (the first time pulls its image)")
+    progress("creating the cluster (the first time pulls its image)")
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
         yaml.safe_dump(CONFIG, file)
         file.flush()
         _run(kind, "create", "cluster", "--name", NAME, "--config", file.name, "--kubeconfig", str(kubeconfig()), "--wait", "180s")
 
 
-def down(say: Say = lambda note: None) -> None:
-    say("deleting the cluster")
-    _run(tool("kind", say), "delete", "cluster", "--name", NAME)
+def down(progress: Reporter = silent) -> None:
+    progress("deleting the cluster")
+    _run(tool("kind", progress), "delete", "cluster", "--name", NAME)
     kubeconfig().unlink(missing_ok=True)
 
 

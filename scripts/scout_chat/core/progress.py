@@ -8,7 +8,12 @@ from contextlib import contextmanager
 from rich.console import Console
 
 console = Console(stderr=True, highlight=False)
-Say = Callable[[str], None]
+# Takes one short note on what a long step is doing.
+Reporter = Callable[[str], None]
+
+
+def silent(note: str) -> None:
+    """A Reporter that shows nothing."""
 
 
 class Phases:
@@ -21,7 +26,7 @@ class Phases:
         self.seconds: dict[str, float] = {}
 
     @contextmanager
-    def phase(self, name: str) -> Iterator[Say]:
+    def phase(self, name: str) -> Iterator[Reporter]:
         start = time.monotonic()
         if sys.stderr.isatty():
             with console.status(f"[bold]{name}[/]") as status:
@@ -29,21 +34,21 @@ class Phases:
         else:
             last = ""
 
-            def say(note: str) -> None:
+            def progress(note: str) -> None:
                 nonlocal last
                 if note != last:
                     console.print(f"  {name}: {note}", markup=False, soft_wrap=True)
                 last = note
 
-            yield say
+            yield progress
         self.seconds[name] = time.monotonic() - start
         console.print(f"[green]✓[/] {name:<16} {self.seconds[name]:7.1f} s")
 
-    def run(self, steps: dict[str, Callable[[Say], object]]) -> None:
+    def run(self, steps: dict[str, Callable[[Reporter], object]]) -> None:
         """Each step as a phase, in order."""
         for name, step in steps.items():
-            with self.phase(name) as say:
-                step(say)
+            with self.phase(name) as progress:
+                step(progress)
 
     @property
     def total(self) -> float:

@@ -15,7 +15,7 @@ from filelock import FileLock
 from scout_chat.core.errors import UserError
 from scout_chat.core.paths import PACKAGE, cache, sha256
 from scout_chat.core.pins import ToolPin, pins
-from scout_chat.core.progress import Say
+from scout_chat.core.progress import Reporter, silent
 
 # A release server that does not answer at once is not worth a wait: the module builds.
 CONNECT_SECONDS = 5
@@ -48,7 +48,7 @@ def find(name: str) -> Tool:
     return Tool(name, pin.version, None, "")
 
 
-def tool(name: str, say: Say = lambda note: None) -> str:
+def tool(name: str, progress: Reporter = silent) -> str:
     """The path of the pinned tool, which exists and is executable afterwards.
 
     Raises UserError if it can be had nowhere. Safe to call from several processes at once.
@@ -61,8 +61,8 @@ def tool(name: str, say: Say = lambda note: None) -> str:
         if not target.exists():
             part = target.with_name(f".{target.name}.{os.getpid()}")
             try:
-                if not _release(name, pin, part, say):
-                    _build(name, pin, part, say)
+                if not _release(name, pin, part, progress):
+                    _build(name, pin, part, progress)
                 part.chmod(0o755)
                 part.replace(target)
             finally:
@@ -83,7 +83,7 @@ def _version_fits(path: str, pin: ToolPin) -> bool:
     return re.search(rf"\bv?{re.escape(pin.version)}\b", result.stdout) is not None
 
 
-def _release(name: str, pin: ToolPin, target: Path, say: Say) -> bool:
+def _release(name: str, pin: ToolPin, target: Path, progress: Reporter) -> bool:
     """Downloads the official release and checks it against its published sha256. False if there is none to be had.
 
     ``SCOUT_CHAT_TOOLS=build`` skips this: every tool then comes from its Go module, whose sums are in this repository.
@@ -93,12 +93,12 @@ def _release(name: str, pin: ToolPin, target: Path, say: Say) -> bool:
     values = {"name": name, "version": pin.version, "arch": arch()}
     release = pin.release.format(**values)
     checksum = pin.checksum.format(release=release, **values)
-    say(f"looking for the release of {name} {pin.version}")
+    progress(f"looking for the release of {name} {pin.version}")
     download = cache("bin", f".{name}-{pin.version}.download")
     try:
         with httpx.Client(follow_redirects=True, timeout=httpx.Timeout(60, connect=CONNECT_SECONDS)) as client:
             expected = _published(client.get(checksum).raise_for_status().text, release.rsplit("/", 1)[1])
-            _download(client, release, download, name, say)
+            _download(client, release, download, name, progress)
     except httpx.HTTPError:
         return False
     digest = sha256(download)
@@ -119,7 +119,7 @@ def _published(checksums: str, file: str) -> str:
     raise UserError(f"the published checksums do not name {file}")
 
 
-def _download(client: httpx.Client, url: str, target: Path, name: str, say: Say) -> None:
+def _download(client: httpx.Client, url: str, target: Path, name: str, progress: Reporter) -> None:
     """Into ``target``, going on where an interruption left it if the server can."""
     done = target.stat().st_size if target.exists() else 0
     with client.stream("GET", url, headers={"Range": f"bytes={done}-"} if done else {}) as response:
@@ -131,7 +131,7 @@ def _download(client: httpx.Client, url: str, target: Path, name: str, say: Say)
         with target.open("ab" if resumed else "wb") as file:
             for chunk in response.iter_bytes(1 << 20):
                 file.write(chunk)
-                say(_bar(name, file.tell(), size))
+                progress(_bar(name, file.tell(), size))
 
 
 def _bar(name: str, done: int, size: int) -> str:
@@ -148,7 +148,7 @@ def _extract(archive: Path, member: str, target: Path) -> None:
         shutil.copyfileobj(tar.extractfile(member), file)
 
 
-def _build(name: str, pin: ToolPin, target: Path, say: Say) -> None:
+def _build(name: str, pin: ToolPin, target: Path, progress: Reporter) -> None:
     go = shutil.which("go")
     if not go:
         raise UserError(
@@ -160,7 +160,7 @@ def _build(name: str, pin: ToolPin, target: Path, say: Say) -> None:
             f"building {name} needs up to {DISK_GIB} GiB for Go's caches; {target.parent} has less free",
             "Free some space, or point SCOUT_CHAT_CACHE and GOMODCACHE elsewhere.",
         )
-    say(f"building {name} {pin.version} from its Go module (minutes, once)")
+    progress(f"building {name} {pin.version} from its Go module (minutes, once)")
     command = [go, "build", "-trimpath", "-ldflags", f"-s -w {pin.ldflags.format(version=pin.version)}"]
     command += ["-tags", ",".join(pin.tags), "-o", str(target), pin.package]
     env = os.environ | {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly"}

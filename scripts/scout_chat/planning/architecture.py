@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from scout_chat.core.errors import UserError
 
-NUMBER = {"bfloat16": 2, "float16": 2, "float32": 4}  # bytes
-BF16 = NUMBER["bfloat16"]
+DTYPE_BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}  # bytes
+BF16 = DTYPE_BYTES["bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -167,14 +167,14 @@ def _linear(kind: str, text: dict, layers: int) -> State:
     conv = (2 * key_heads * key + value_heads * value) * (text["linear_conv_kernel_dim"] - 1)
     # vLLM reads the type of Qwen3.5's state from config.json; where it is not there, and for Qwen3-Next, the state is of the model's own.
     number = text.get("mamba_ssm_dtype") if kind.startswith("qwen3_5") else None
-    return State(layers, value_heads, conv, value_heads * value * key, NUMBER[number or "bfloat16"])
+    return State(layers, value_heads, conv, value_heads * value * key, DTYPE_BYTES[number or "bfloat16"])
 
 
 def _mamba2(text: dict) -> list[Attention | State]:
     pattern = text["hybrid_override_pattern"]
     heads, size, groups, width = text["mamba_num_heads"], text["mamba_head_dim"], text["n_groups"], text["ssm_state_size"]
     kernel = text["conv_kernel"] - 1
-    number = NUMBER[text.get("mamba_ssm_cache_dtype") or "float32"]
+    number = DTYPE_BYTES[text.get("mamba_ssm_cache_dtype") or "float32"]
     conv, recurrent = (heads * size + 2 * groups * width) * kernel, heads * size * width
     # vLLM's Mamba2 mixer keeps a checkpoint of its prefill besides.
     state = State(pattern.count("M"), heads, conv, recurrent, number, kept=3, groups=groups, group_conv=2 * width * kernel)

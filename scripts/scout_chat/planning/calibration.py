@@ -17,7 +17,7 @@ from scout_chat.core.errors import UserError
 from scout_chat.planning import catalog
 from scout_chat.planning.catalog import Gpu
 from scout_chat.planning.kv_cache import GIB
-from scout_chat.planning.planner import BATCHED_TOKENS, CONTEXT, Ask, Plan, plan
+from scout_chat.planning.planner import BATCHED_TOKENS, CONTEXT, Plan, PlanRequest, plan
 
 SECONDS = 10
 HOW = "Give the log from its first line on (kubectl logs deploy/<engine> > engine.log), - to read it from a pipe, or an engine's address: http://host:port"
@@ -187,14 +187,14 @@ def _get(client: httpx.Client, url: str) -> httpx.Response:
     return response
 
 
-def ask(engine: Engine, model: str = "", gpu: Gpu | None = None, device: str = "cuda", **settings: int) -> Ask:
+def ask(engine: Engine, model: str = "", gpu: Gpu | None = None, device: str = "cuda", **settings: int) -> PlanRequest:
     """The question to the planner that this engine is an answer to. ``settings`` (tensor_parallel, max_num_batched_tokens) stand in for what
     the engine does not say. Raises UserError where its model is not in the catalogue."""
     if not engine.kv_gib and not engine.num_blocks:
         raise UserError(f"{engine.source} does not say how much memory its cache has, so there is nothing to compare", HOW)
     name = model or (engine.model or "").removeprefix("/weights/") or engine.served_as or ""
     found, checkpoint = catalog.find(name)
-    asked = Ask(
+    asked = PlanRequest(
         found,
         checkpoint,
         gpu,
@@ -209,7 +209,7 @@ def ask(engine: Engine, model: str = "", gpu: Gpu | None = None, device: str = "
     return replace(asked, kv_gib=gib)
 
 
-def comparison(engine: Engine, asked: Ask) -> list[tuple[str, float, float | None]]:
+def comparison(engine: Engine, asked: PlanRequest) -> list[tuple[str, float, float | None]]:
     """Figure by figure: its name, what the planner says, what the engine says (None where it does not).
 
     The cache's figures follow from the GiB that the engine has for it, as far as it says them (a log gives hundredths). With a GPU named, the

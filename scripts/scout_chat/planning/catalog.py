@@ -22,10 +22,10 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Trap(_Strict):
+class KnownIssue(_Strict):
     """Something that went wrong for somebody, and where that is told."""
 
-    trap: str
+    issue: str
     source: str
 
 
@@ -89,7 +89,7 @@ class Model(_Strict):
     env: dict[str, str] = {}
     offlineEnv: dict[str, str] = {}
     context: int = 0
-    traps: tuple[Trap, ...] = ()
+    knownIssues: tuple[KnownIssue, ...] = ()
     config: dict
     name: str = ""
 
@@ -205,7 +205,7 @@ def _fields(error: ValidationError) -> str:
     return "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
 
 
-def files() -> dict[Path, str]:
+def generated_files() -> dict[Path, str]:
     """What the chart's templates know of each repository of the catalogue."""
     lines = ["# Written by scout-chat schema --update, from schema/catalog/models. For templates/validate/before/subcharts/models.yaml."]
     for model in models().values():

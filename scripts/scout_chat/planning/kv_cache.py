@@ -17,7 +17,7 @@ from scout_chat.planning.architecture import Architecture, Attention, State
 
 GIB = 1 << 30
 # Bytes a number.
-NUMBER = {"auto": 2, "fp8": 1}
+DTYPE_BYTES = {"auto": 2, "fp8": 1}
 # Tokens of a block; where a block has to grow, it grows by as many.
 BLOCK = {"cuda": 16, "cpu": 128}
 # With asynchronous scheduling one batch is prepared while another runs; vLLM turns it off on CPUs.
@@ -66,7 +66,7 @@ class Cache:
     def _layers(self) -> list[_Layers]:
         """Every kind of layers; where they are groups of their own, with one page size."""
         block = BLOCK[self.device]
-        tokens = [kind.bytes_per_token(self.tensor_parallel, NUMBER[self.kv_dtype]) for kind in self.architecture.attention]
+        tokens = [kind.bytes_per_token(self.tensor_parallel, DTYPE_BYTES[self.kv_dtype]) for kind in self.architecture.attention]
         states = [kind.bytes(self.tensor_parallel) for kind in self.architecture.states]
         if not tokens:
             raise UserError("a model without any attention layer is not covered by the planner")

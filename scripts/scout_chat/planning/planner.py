@@ -26,7 +26,7 @@ MOST_SEQUENCES = 256
 
 
 @dataclass(frozen=True)
-class Ask:
+class PlanRequest:
     """What is asked of one engine. None: the planner chooses. ``kv_gib``: the GiB left for the cache of each GPU are known."""
 
     model: Model
@@ -47,7 +47,7 @@ class Ask:
 class Plan:
     """The answer for one ``Ask`` whose utilization is decided."""
 
-    ask: Ask
+    ask: PlanRequest
 
     @cached_property
     def cache(self) -> Cache:
@@ -102,7 +102,7 @@ class Plan:
         return floor(self.max_concurrency) if self.starts else 0
 
     @property
-    def binds(self) -> str:
+    def bottleneck(self) -> str:
         """What stands in the way: weights, one request, users; empty if it fits."""
         if self.kv_gib <= 0:
             return "weights"
@@ -112,10 +112,10 @@ class Plan:
 
     @property
     def fits(self) -> bool:
-        return not self.binds
+        return not self.bottleneck
 
     @property
-    def short_gib(self) -> float:
+    def shortfall_gib(self) -> float:
         """GiB of each GPU that are missing for what was asked."""
         return max(0.0, self.cache.bytes_needed(self.ask.context, self.ask.users or 1) / GIB - self.kv_gib)
 
@@ -140,14 +140,14 @@ class Plan:
         """One sentence for ``binds``."""
         ask = self.ask
         many = f"{ask.tensor_parallel} x {ask.gpu.title}, each" if ask.gpu and ask.tensor_parallel > 1 else ask.gpu.title if ask.gpu else "the GPU"
-        if self.binds == "weights":
+        if self.bottleneck == "weights":
             taken = f"the weights ({self.weights_gib:.1f} GiB) and the reserve ({self.reserve_gib:.1f})"
             return f"{taken} do not fit into the {self.usable_gib:.1f} GiB of {many} that vLLM may use"
-        if self.binds == "one request":
+        if self.bottleneck == "one request":
             return (
                 f"one request of {ask.context} tokens takes {self.cache.bytes_needed(ask.context) / GIB:.2f} GiB of cache, and {many} leaves {self.kv_gib:.2f}"
             )
-        if self.binds == "users":
+        if self.bottleneck == "users":
             return f"{chats(self.users)} of {ask.context} tokens fit at once, and {ask.users} are asked for"
         return f"{chats(self.users)} of {ask.context} tokens fit at once"
 
@@ -177,9 +177,9 @@ class Plan:
             "max_concurrency": self.max_concurrency,
             "kv_cache_tokens": int(self.max_concurrency * ask.context),
             "fits": self.fits,
-            "binds": self.binds or None,
+            "bottleneck": self.bottleneck or None,
             "why": self.why(),
-            "short_gib": round(self.short_gib, 2),
+            "shortfall_gib": round(self.shortfall_gib, 2),
             "changes": [] if self.fits else [text for text, _ in changes(self)],
         }
 
@@ -188,7 +188,7 @@ def chats(number: int) -> str:
     return f"{number} chat{'s' * (number != 1)}"
 
 
-def plan(ask: Ask) -> Plan:
+def plan(ask: PlanRequest) -> Plan:
     """Raises UserError for what no amount of memory would make right: a context beyond the model's, heads that cannot be shared out,
     a cache of fp8 or a quantisation that the GPU's kernels do not have."""
     model, gpu = ask.model, ask.gpu
@@ -297,9 +297,9 @@ def ranking(gpu: Gpu, tensor_parallel: int, context: int | None, users: int | No
         answers = []
         for checkpoint in model.checkpoints:
             try:
-                answers.append(plan(Ask(model, checkpoint, gpu, tensor_parallel, asked, users)))
+                answers.append(plan(PlanRequest(model, checkpoint, gpu, tensor_parallel, asked, users)))
             except UserError as error:
                 answers.append(error)
         plans = [answer for answer in answers if isinstance(answer, Plan)]
         rows.append((model, next((answer for answer in plans if answer.fits), plans[0] if plans else answers[0])))
-    return sorted(rows, key=lambda row: (isinstance(row[1], UserError), getattr(row[1], "short_gib", 0), -row[0].parameters))
+    return sorted(rows, key=lambda row: (isinstance(row[1], UserError), getattr(row[1], "shortfall_gib", 0), -row[0].parameters))

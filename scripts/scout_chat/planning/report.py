@@ -8,7 +8,7 @@ from rich.table import Table
 from scout_chat.core.errors import UserError
 from scout_chat.planning import catalog
 from scout_chat.planning.catalog import Model
-from scout_chat.planning.planner import CONTEXT, UTILIZATION, Ask, Plan, changes, plan
+from scout_chat.planning.planner import CONTEXT, UTILIZATION, Plan, PlanRequest, changes, plan
 
 CONTEXTS = (4096, 8192, 16384, 32768, 65536, 131072, 262144)
 
@@ -40,8 +40,8 @@ def text(answer: Plan) -> str:
         lines.append(f"It fits: {arguments}, cache {ask.kv_dtype}.")
     else:
         found = "".join(f"\n  {line}" for line, _ in changes(answer)) or "\n  nothing near to it"
-        lines.append(f"It does not fit ({answer.binds}): {answer.why()}. {answer.short_gib:.2f} GiB{each} are missing. What would fit:{found}")
-    lines += [f"Known: {trap.trap} ({trap.source})" for trap in ask.model.traps]
+        lines.append(f"It does not fit ({answer.bottleneck}): {answer.why()}. {answer.shortfall_gib:.2f} GiB{each} are missing. What would fit:{found}")
+    lines += [f"Known: {known.issue} ({known.source})" for known in ask.model.knownIssues]
     return "\n".join(lines)
 
 
@@ -61,14 +61,14 @@ def ranking(rows: list[tuple[Model, Plan | UserError]], users: int | None) -> Ta
             table.add_row(model.name, "", "", "", "", "", "", str(answer))
             continue
         ask = answer.ask
-        verdict = "fits" if answer.fits else f"{answer.binds}: {answer.short_gib:.1f} GiB short"
+        verdict = "fits" if answer.fits else f"{answer.bottleneck}: {answer.shortfall_gib:.1f} GiB short"
         numbers = (f"{answer.weights_gib:.1f}", str(ask.context), f"{answer.kv_gib:.1f}", str(answer.users), str(answer.longest or "-"))
         table.add_row(model.name, ask.checkpoint.quantization, *numbers, verdict)
     table.caption = f"longest: the context with which {users or 1} chats fit at once"
     return table
 
 
-def picture(ask: Ask, path: Path) -> None:
+def picture(ask: PlanRequest, path: Path) -> None:
     """Writes an SVG (or what the suffix says): chats at once against context, a line for each GPU that takes the model.
 
     Raises UserError where the file cannot be written, or no GPU takes the model.

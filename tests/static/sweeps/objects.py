@@ -23,7 +23,7 @@ def schema(render: Render) -> Iterator[Found]:
         if kubernetes.from_archive(item.body):
             continue  # archived_schema has these
         try:
-            yield from ((item, problem) for problem in kubernetes.problems(item.body, render.case.kubernetes, crds))
+            yield from ((item, problem) for problem in kubernetes.validate(item.body, render.case.kubernetes, crds))
         except kubernetes.NoSchema as error:
             yield item, str(error)
 
@@ -32,7 +32,7 @@ def archived_schema(render: Render) -> Iterator[Found]:
     """As schema, for the kinds whose CRD only the vllm-stack archive has."""
     for item in render.objects:
         if kubernetes.from_archive(item.body):
-            yield from ((item, problem) for problem in kubernetes.problems(item.body, render.case.kubernetes))
+            yield from ((item, problem) for problem in kubernetes.validate(item.body, render.case.kubernetes))
 
 
 def merge_keys(render: Render) -> Iterator[Found]:

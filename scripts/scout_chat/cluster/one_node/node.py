@@ -22,7 +22,7 @@ from scout_chat.cluster.processes import Processes, stop
 from scout_chat.core.command import install_packages, run
 from scout_chat.core.errors import UserError
 from scout_chat.core.paths import ROOT
-from scout_chat.core.progress import Say
+from scout_chat.core.progress import Reporter, silent
 from scout_chat.core.tools import arch, tool
 from scout_chat.images import weights
 from scout_chat.images.archive import BASE, PAUSE, node_store
@@ -74,25 +74,25 @@ def chat_url() -> str:
     return f"http://{IP}:{CHAT_PORT}"
 
 
-def get_tools(say: Say = lambda note: None) -> dict[str, str]:
+def get_tools(progress: Reporter = silent) -> dict[str, str]:
     """The node's programs, name to path; Debian packages for what the machine lacks. Built from source this takes minutes, once."""
     if arch() != "amd64":
         raise UserError(f"the one-node cluster is built for amd64, and this machine is {arch()}", "Start a Docker engine; kind is used then.")
     install_packages(COMMANDS)
-    return {name: tool(name, say) for name in [*TOOLS, "helm"]}
+    return {name: tool(name, progress) for name in [*TOOLS, "helm"]}
 
 
 # What ``up`` needs and a progress display wants apart, in order; each is done once a machine.
 PREPARATIONS = {"tools": get_tools, "images": image_archive, "weights": weights.hub_store}
 
 
-def up(say: Say = lambda note: None) -> None:
+def up(progress: Reporter = silent) -> None:
     """The node Ready, its images imported, a default StorageClass there. Raises UserError if it cannot be."""
     with _locked():
         _refuse_foreign_node()
-        binaries = get_tools(say)
-        archive, store = image_archive(say), node_store(say)
-        weights.hub_store(say)
+        binaries = get_tools(progress)
+        archive, store = image_archive(progress), node_store(progress)
+        weights.hub_store(progress)
         if shutil.disk_usage(_existing(STATE)).free < DISK_GIB << 30:
             raise UserError(f"the node needs {DISK_GIB} GiB under {STATE}; there is less free")
         _take_over_leftovers()
@@ -102,24 +102,24 @@ def up(say: Say = lambda note: None) -> None:
         except UserError:
             # A node that was here before keeps what it has; a refused first start leaves no trace.
             if fresh:
-                _clean(say)
+                _clean(progress)
             raise
         host.create_cgroup(CGROUP)
         pki = _certificates()
-        say("containerd and control plane")
+        progress("containerd and control plane")
         _containerd(processes, store)
         _control_plane(processes, pki)
-        say("images")
+        progress("images")
         _import(archive)
-        say("kubelet")
+        progress("kubelet")
         _node(processes, pki)
-        _addons(processes, say)
+        _addons(processes, progress)
 
 
-def down(say: Say = lambda note: None) -> None:
+def down(progress: Reporter = silent) -> None:
     """Nothing of the node is left: processes, mounts, interfaces, iptables chains, network namespaces, cgroups, files."""
     with _locked():
-        _clean(say)
+        _clean(progress)
 
 
 def status() -> dict[str, str]:
@@ -180,7 +180,7 @@ def _refuse_foreign_node() -> None:
 def _take_over_leftovers() -> None:
     """A node whose checkout is another, or whose processes are all gone with a half-written state, starts afresh."""
     if STATE.exists() and owner() != str(ROOT):
-        _clean(lambda note: None)
+        _clean(silent)
 
 
 def _processes(binaries: dict[str, str]) -> Processes:
@@ -359,7 +359,7 @@ def _node(processes: Processes, pki: Authority) -> None:
     )  # fmt: skip
 
 
-def _addons(processes: Processes, say: Say) -> None:
+def _addons(processes: Processes, progress: Reporter) -> None:
     manifest = yaml.safe_dump_all(_storage())
     kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=manifest)
     processes.start(
@@ -373,7 +373,7 @@ def _addons(processes: Processes, say: Say) -> None:
         # Without leases a fake node is taken for lost after fifty seconds.
         "--node-lease-duration-seconds", "40",
     )  # fmt: skip
-    say("node Ready")
+    progress("node Ready")
     processes.wait("kubelet", lambda: "True" in kubectl("get", "node", NODE, "-o", "jsonpath={.status.conditions[?(@.type=='Ready')].status}", check=False), 60)
     processes.wait("coredns", lambda: _succeeds(*_kubectl(), "-n", "default", "get", "serviceaccount", "default"), 30)
 
@@ -442,14 +442,14 @@ def _write(name: str, text: str) -> None:
     file.write_text(text)
 
 
-def _clean(say: Say) -> None:
-    say("processes")
+def _clean(progress: Reporter) -> None:
+    progress("processes")
     Processes(STATE, {}).stop_all()
     # Shims of containers, and components whose pid file an interruption left unwritten.
     stop(host.processes_with(str(RUN / "containerd.sock")) + host.processes_with(f"{STATE}/"), grace=2)
-    say("pods")
+    progress("pods")
     host.remove_cgroup(CGROUP)
-    say("mounts, interfaces, iptables")
+    progress("mounts, interfaces, iptables")
     for folder in (STATE, RUN):
         host.unmount_under(folder)
     host.remove_interface(POD_BRIDGE)
@@ -458,7 +458,7 @@ def _clean(say: Say) -> None:
     before = STATE / "ip_forward.before"
     if before.exists():
         Path("/proc/sys/net/ipv4/ip_forward").write_text(before.read_text())
-    say("files")
+    progress("files")
     shutil.rmtree(STATE, ignore_errors=True)
     _clean_fixed_places()
     for entry in RUN.iterdir() if RUN.exists() else []:
