@@ -1,5 +1,6 @@
 """Proves: chart-testing takes this chart, and the checks that stand in where it is not installed refuse what it refuses."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -24,12 +25,12 @@ def test_chart_testing_itself_accepts_the_chart() -> None:
     assert list(lint.chart_testing()) == ["ct lint: passed"]
 
 
-def test_a_values_file_that_chart_testing_passes_over_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_values_file_that_chart_testing_ignores_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "ci").mkdir()
     (tmp_path / "ci/local-values.yaml").touch()
     (tmp_path / "ci/gpu.yaml").touch()
     monkeypatch.setattr(lint, "CHART", tmp_path)
-    with pytest.raises(UserError, match=r"would not install gpu\.yaml"):
+    with pytest.raises(UserError, match=r"ignores gpu\.yaml"):
         lint.check_names()
 
 
@@ -69,7 +70,10 @@ def repository(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize(("version", "taken"), [("1.2.3", False), ("1.2.2", False), ("1.2.10", True), ("2.0.0", True)])
+@pytest.mark.parametrize(
+    ("version", "taken"),
+    [("1.2.3", False), ("1.2.2", False), ("1.2.3-rc.1", False), ("1.2.3+build.5", False), ("1.2.10", True), ("1.2.10-rc.1+build.5", True), ("2.0.0", True)],
+)
 def test_a_changed_chart_needs_a_later_version(version: str, taken: bool, repository: Path) -> None:
     chart = repository / CHART.relative_to(ROOT)
     assert lint.check_version(repository) == "version: the chart is as on origin/main"
@@ -78,8 +82,28 @@ def test_a_changed_chart_needs_a_later_version(version: str, taken: bool, reposi
     if taken:
         assert lint.check_version(repository) == f"version: 1.2.3 on origin/main, {version} here"
     else:
-        with pytest.raises(UserError, match=f"its version is still {version}"):
+        with pytest.raises(UserError, match=re.escape(f"its version is still {version}")):
             lint.check_version(repository)
+
+
+def test_a_release_is_later_than_its_candidate(repository: Path) -> None:
+    chart = repository / CHART.relative_to(ROOT)
+    commit(repository, chart, "1.3.0-rc.1")
+    subprocess.run(["git", "-C", str(repository), "update-ref", "refs/remotes/origin/main", "HEAD"], check=True)
+    (chart / "Chart.yaml").write_text("version: 1.3.0\n")
+    assert lint.check_version(repository) == "version: 1.3.0-rc.1 on origin/main, 1.3.0 here"
+
+
+def test_a_version_that_is_not_semantic_is_refused(repository: Path) -> None:
+    (repository / CHART.relative_to(ROOT) / "Chart.yaml").write_text("version: '1.3'\n")
+    with pytest.raises(UserError, match=r"Chart.yaml: 1.3 is not valid SemVer"):
+        lint.check_version(repository)
+
+
+def commit(repository: Path, chart: Path, version: str) -> None:
+    (chart / "Chart.yaml").write_text(f"version: {version}\n")
+    identity = ["-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "commit.gpgsign=false"]
+    subprocess.run(["git", "-C", str(repository), *identity, "commit", "-aqm", version], check=True)
 
 
 def test_an_upgrade_test_that_skips_itself_fails_the_workflow() -> None:

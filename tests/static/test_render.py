@@ -95,5 +95,5 @@ def test_a_helm_that_was_killed_is_no_answer(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(rendering, "tool", lambda name: str(helm))
     case = replace(scenario("local"), release="killed")
     for _ in range(2):
-        with pytest.raises(UserError, match="helm was ended by signal 9 while it rendered local"):
+        with pytest.raises(UserError, match="helm was killed by signal 9 while it rendered local"):
             render(case, chart())

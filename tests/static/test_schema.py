@@ -134,7 +134,7 @@ def test_one_update_brings_all_in_step(monkeypatch: pytest.MonkeyPatch, tmp_path
     try:
         generate.forget()
         assert "hostAliases" not in schema.build()["properties"]["open-webui"]["properties"]
-        generate.update()
+        generate.write()
         assert "hostAliases" in json.loads((tmp_path / "values.schema.json").read_text())["properties"]["open-webui"]["properties"]
     finally:
         monkeypatch.undo()

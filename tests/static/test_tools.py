@@ -90,7 +90,7 @@ def test_a_release_with_another_digest_is_refused(demo: str, tmp_path: Path, own
 
 
 def test_without_a_release_and_without_go_the_message_says_what_to_install(demo: str) -> None:
-    with pytest.raises(UserError, match=r"demo 1.2.3 is not on PATH, its release cannot be reached, and there is no Go to build it"):
+    with pytest.raises(UserError, match=r"demo 1.2.3 is not on PATH, its release cannot be downloaded, and Go is not installed to build it"):
         tools.tool(demo)
 
 

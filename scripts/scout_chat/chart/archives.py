@@ -1,4 +1,4 @@
-"""The two upstream chart archives: found, verified by sha256, put where Helm looks for them."""
+"""The archives of the two upstream charts: find them, verify their sha256, and put them where Helm looks for them."""
 
 import os
 import re
@@ -20,7 +20,7 @@ from scout_chat.core.progress import Reporter, silent
 
 @dataclass(frozen=True)
 class Archive:
-    """A verified chart archive in the user cache. ``source`` says where this run found it."""
+    """A verified chart archive in the user cache. ``source`` says where it was found."""
 
     name: str
     version: str
@@ -29,19 +29,20 @@ class Archive:
 
 
 class ChartsMissing(UserError):
-    """No source has the archives. Callers that can work from recorded renders catch this."""
+    """No source has the archives. Callers that can use recorded renders catch this."""
 
 
 def file_name(name: str) -> str:
+    """Return the archive's file name, such as ``vllm-stack-0.1.12.tgz``."""
     return f"{name}-{pins().charts[name].version}.tgz"
 
 
 def resolve(progress: Reporter = silent, download: bool = True) -> list[Archive]:
-    """Every pinned archive, verified, in the user cache.
+    """Put every pinned archive into the user cache, verified, and return them.
 
-    Sources in order: the chart's own ``charts/`` folder, the cache, the folder that ``SCOUT_CHAT_CHARTS`` names, and with
-    ``download`` the charts' repositories. Raises ChartsMissing if none has them, and UserError for an archive whose digest
-    is not the pinned one: a damaged file is named, never used and never deleted.
+    Sources, in order: the chart's own ``charts/`` folder, the cache, the folder in ``SCOUT_CHAT_CHARTS`` and, with ``download``, the
+    charts' repositories. Raises ChartsMissing if no source has an archive. Raises UserError for an archive whose digest differs from
+    the pinned one; the file is named, and neither used nor deleted.
     """
     with FileLock(cache("charts", ".lock")):
         found = {name: _local(name) for name in pins().charts}
@@ -55,9 +56,9 @@ def resolve(progress: Reporter = silent, download: bool = True) -> list[Archive]
 
 
 def vendor(progress: Reporter = silent, download: bool = True) -> list[Archive]:
-    """As resolve, and the archives lie in the chart's ``charts/`` folder, so that plain ``helm install`` finds them.
+    """Resolve the archives and copy them into the chart's ``charts/`` folder, where plain ``helm install`` finds them.
 
-    An archive of another version in that folder is refused: Helm would render whichever it meets first.
+    Raises UserError if that folder has an archive of another version: Helm would render the first that it meets.
     """
     archives = resolve(progress, download)
     folder = CHART / "charts"
@@ -76,7 +77,7 @@ def vendor(progress: Reporter = silent, download: bool = True) -> list[Archive]:
 
 
 def at_hand() -> bool:
-    """Whether the real archives are on this machine (or in ``SCOUT_CHAT_CHARTS``); no download is tried."""
+    """Return whether the archives are on this machine or in ``SCOUT_CHAT_CHARTS``. Downloads nothing."""
     try:
         vendor(download=False)
     except ChartsMissing:
@@ -85,9 +86,9 @@ def at_hand() -> bool:
 
 
 def unpack(chart: Path, target: Path) -> None:
-    """A copy of the chart that Helm loads in half the time: subcharts as folders, without their own subcharts, which are never enabled.
+    """Copy the chart to ``target`` with its subcharts unpacked, and without their own subcharts, which are never enabled.
 
-    tests/static/test_charts.py shows that it renders what the packed one does.
+    Helm loads the copy in half the time. tests/static/test_charts.py proves that it renders the same objects.
     """
     shutil.copytree(chart, target, ignore=shutil.ignore_patterns("*.tgz"))
     for archive in (chart / "charts").glob("*.tgz"):
@@ -123,14 +124,14 @@ def _verify(path: Path, pin: ChartPin) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """A reader sees the old file or the whole new one."""
+    """Copy the file so that a reader in another process sees either the old file or the whole new one."""
     part = target.with_name(f".{target.name}.{os.getpid()}")
     shutil.copyfile(source, part)
     part.replace(target)
 
 
 def _download(name: str) -> Archive | None:
-    """From the chart's repository, by the pinned Helm; None where the repository cannot be reached."""
+    """Download the archive from its repository with the pinned Helm. Return None if the repository cannot be reached."""
     from scout_chat.core.tools import tool
 
     pin = pins().charts[name]

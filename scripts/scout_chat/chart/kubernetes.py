@@ -1,7 +1,7 @@
-"""What Kubernetes itself would say of an object: its own JSON schemas, strict, for a minor.
+"""Validate objects with Kubernetes' own JSON schemas of a minor, in which an unknown field is an error.
 
-The data is that of the PyPI package kubernetes-validate, whose function takes 30 ms an object; the compiled validators here take microseconds.
-Schemas of custom resources come from their CRDs: those that a caller has, and those inside the vllm-stack archive.
+The schemas are those of the PyPI package kubernetes-validate. Its own function takes 30 ms per object; the compiled validators here take
+microseconds. Schemas of custom resources come from CRDs: those that the caller passes, and those inside the vllm-stack archive.
 """
 
 import base64
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from scout_chat.chart import archives
 from scout_chat.core import kubeyaml
 from scout_chat.core.errors import UserError
+from scout_chat.core.kubeyaml import KubeObject
 
 if TYPE_CHECKING:
     import jsonschema_rs
@@ -25,11 +26,11 @@ METADATA = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 
 
 class NoSchema(UserError):
-    """Nobody here knows the kind; that is a failure and not a pass."""
+    """No schema describes the kind. This is a failure, never a pass."""
 
 
-def validate(body: dict, minor: str, crds: Iterable[dict] = ()) -> list[str]:
-    """What a strict API server of that minor refuses, as ``$.path: why``; an unknown field is refused. ``crds`` are CRD objects.
+def validate(body: KubeObject, minor: str, crds: Iterable[KubeObject] = ()) -> list[str]:
+    """Return what an API server of that minor with strict field validation refuses, as ``$.path: why``. ``crds`` are CRD objects.
 
     Raises NoSchema for a kind that neither Kubernetes nor a CRD describes.
     """
@@ -37,42 +38,47 @@ def validate(body: dict, minor: str, crds: Iterable[dict] = ()) -> list[str]:
     return [f"{_path(error.instance_path)}: {error.message if len(error.message) < 300 else error.message[:300] + '...'}" for error in errors]
 
 
-def duplicates(body: dict, minor: str) -> list[str]:
-    """Items of a list that server-side apply, or a strategic merge, cannot tell apart, as ``$.path: why``. Kubernetes' schema says which keys count."""
+def duplicates(body: KubeObject, minor: str) -> list[str]:
+    """Return list items that server-side apply or a strategic merge cannot tell apart, as ``$.path: why``.
+
+    Kubernetes' schema says which keys identify an item.
+    """
     name = _names(minor).get(_kind(body))
     return list(_duplicates(body, {"$ref": f"#/$defs/{name}"}, definitions(minor), "$")) if name else []
 
 
-def from_archive(body: dict) -> bool:
-    """Whether the object's CRD is one that only the vllm-stack archive has."""
+def from_archive(body: KubeObject) -> bool:
+    """Return whether the object's CRD is in the vllm-stack archive only."""
     return _kind(body)[0] == "monitoring.coreos.com"
 
 
-def _kind(body: dict) -> tuple[str, str, str]:
-    """Group, version, kind; the core's group is empty."""
+def _kind(body: KubeObject) -> tuple[str, str, str]:
+    """Return group, version and kind. The group of the core API is empty."""
     group, _, version = body["apiVersion"].rpartition("/")
     return group, version, body["kind"]
 
 
 @functools.cache
-def _document(minor: str) -> dict:
-    spec = importlib.util.find_spec("kubernetes_validate")  # found, not imported: the import costs more than the work
+def _document(minor: str) -> KubeObject:
+    spec = importlib.util.find_spec("kubernetes_validate")  # not imported: the import takes longer than the validation
     if not spec or not spec.origin:
         raise UserError("Kubernetes' schemas are not installed", "make setup")
     path = Path(spec.origin).parent / "kubernetes-json-schema" / f"v{minor}.0-local-strict" / "_definitions.json"
     if not path.exists():
-        raise UserError(f"the package kubernetes-validate has no schemas of Kubernetes {minor}", "A newer release of it may: requirements.lock")
-    return json.loads(path.read_bytes())
+        raise UserError(f"the package kubernetes-validate has no schemas of Kubernetes {minor}", "A newer release may have them: requirements.lock")
+    document: KubeObject = json.loads(path.read_bytes())
+    return document
 
 
-def definitions(minor: str) -> dict[str, dict]:
-    """Kubernetes' own types, strict, by their full names; references are ``#/$defs/<name>``. Read once: not to be changed."""
-    return _document(minor)["$defs"]
+def definitions(minor: str) -> dict[str, KubeObject]:
+    """Return Kubernetes' types by their full names; references are ``#/$defs/<name>``. The result is shared: do not change it."""
+    types: dict[str, KubeObject] = _document(minor)["$defs"]
+    return types
 
 
 @functools.cache
 def _names(minor: str) -> dict[tuple[str, str, str], str]:
-    """Each kind's definition."""
+    """Return the name of each kind's definition."""
     known = definitions(minor).items()
     return {(gvk["group"], gvk["version"], gvk["kind"]): name for name, body in known for gvk in body.get("x-kubernetes-group-version-kind", [])}
 
@@ -84,7 +90,7 @@ def _registry(minor: str) -> "jsonschema_rs.Registry":
     return jsonschema_rs.Registry([(_document(minor)["$id"], _document(minor))])
 
 
-def _compiled(schema: dict, minor: str) -> "jsonschema_rs.Validator":
+def _compiled(schema: KubeObject, minor: str) -> "jsonschema_rs.Validator":
     import jsonschema_rs
 
     return jsonschema_rs.Draft202012Validator(schema, registry=_registry(minor), formats={"byte": _base64}, validate_formats=True, offline=True)
@@ -101,7 +107,7 @@ def _archived(kind: tuple[str, str, str], minor: str) -> "jsonschema_rs.Validato
     return _compiled(schema, minor) if crd and (schema := crd_schema(crd, kind, minor)) else None
 
 
-def _validator(body: dict, minor: str, crds: Iterable[dict]) -> "jsonschema_rs.Validator":
+def _validator(body: KubeObject, minor: str, crds: Iterable[KubeObject]) -> "jsonschema_rs.Validator":
     kind = _kind(body)
     if kind in _names(minor):
         return _native(kind, minor)
@@ -114,18 +120,19 @@ def _validator(body: dict, minor: str, crds: Iterable[dict]) -> "jsonschema_rs.V
 
 
 @functools.cache
-def archived_crd(kind: str) -> dict | None:
-    """The CRD of one of Prometheus' kinds, as the vllm-stack archive has it. Raises ChartsMissing where there is no archive."""
+def archived_crd(kind: str) -> KubeObject | None:
+    """Return the CRD of a kind of the Prometheus operator from the vllm-stack archive. Raises ChartsMissing without the archive."""
     (archive,) = [found for found in archives.resolve(download=False) if found.name == "vllm-stack"]
     with tarfile.open(archive.path) as tar:
         for member in tar:
-            if member.name.endswith(f"/crd-{kind.lower()}s.yaml"):
-                return kubeyaml.load(tar.extractfile(member).read().decode())
+            if member.name.endswith(f"/crd-{kind.lower()}s.yaml") and (file := tar.extractfile(member)):
+                crd: KubeObject = kubeyaml.load(file.read().decode())
+                return crd
     return None
 
 
-def crd_schema(crd: dict, kind: tuple[str, str, str], minor: str) -> dict | None:
-    """The closed schema of that kind's instances, if the CRD serves it."""
+def crd_schema(crd: KubeObject, kind: tuple[str, str, str], minor: str) -> KubeObject | None:
+    """Return the schema of the kind's objects, with unknown fields refused, if the CRD serves that version."""
     spec = crd["spec"]
     for version in spec["versions"]:
         if (spec["group"], version["name"], spec["names"]["kind"]) == kind and version["served"]:
@@ -135,12 +142,12 @@ def crd_schema(crd: dict, kind: tuple[str, str, str], minor: str) -> dict | None
     return None
 
 
-def _closed(schema: dict) -> dict:
-    """A structural schema that refuses what an API server with strict field validation refuses: a field that it does not list."""
+def _closed(schema: KubeObject) -> KubeObject:
+    """Return a structural schema that refuses unknown fields, as an API server with strict field validation does."""
     closed = dict(schema)
     if "properties" in schema:
         closed["properties"] = {name: _closed(child) for name, child in schema["properties"].items()}
-        # An embedded resource may always have these.
+        # Every embedded resource may have these.
         if schema.get("x-kubernetes-embedded-resource"):
             closed["properties"] = {"apiVersion": {}, "kind": {}, "metadata": {}} | closed["properties"]
         if not schema.get("x-kubernetes-preserve-unknown-fields") and "additionalProperties" not in schema:
@@ -153,7 +160,7 @@ def _closed(schema: dict) -> dict:
     return closed
 
 
-def _duplicates(node: object, schema: dict, definitions: dict, path: str) -> Iterator[str]:
+def _duplicates(node: object, schema: KubeObject, definitions: dict[str, KubeObject], path: str) -> Iterator[str]:
     if "$ref" in schema:
         schema = definitions[schema["$ref"].rpartition("/")[2]] | {key: value for key, value in schema.items() if key.startswith("x-")}
     if isinstance(node, dict):
@@ -163,7 +170,7 @@ def _duplicates(node: object, schema: dict, definitions: dict, path: str) -> Ite
                 yield from _duplicates(child, below, definitions, f"{path}.{key}")
     elif isinstance(node, list):
         if keys := schema.get("x-kubernetes-list-map-keys"):
-            # An absent protocol is TCP.
+            # TCP is the default protocol.
             yield from _twice(({key: item.get(key, "TCP" if key == "protocol" else None) for key in keys} for item in node), path)
         elif schema.get("x-kubernetes-list-type") == "set":
             yield from _twice(node, path)

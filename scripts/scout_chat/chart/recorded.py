@@ -1,4 +1,7 @@
-"""The chart where its subcharts' archives cannot be had: own templates live, subcharts' objects as the snapshots recorded them."""
+"""Recorded renders: an installable chart for machines that cannot get the subcharts' archives.
+
+This chart's own templates are rendered live; the subcharts' objects come from the reviewed snapshots.
+"""
 
 import shutil
 import tempfile
@@ -15,15 +18,15 @@ from scout_chat.core.errors import UserError
 from scout_chat.core.paths import CHART
 from scout_chat.core.pins import pins
 
-NOTICE = "The chart archives cannot be had here: the subcharts' objects come from the reviewed snapshots (recorded renders)."
+NOTICE = "The chart archives are not available: the subcharts' objects come from the reviewed snapshots (recorded renders)."
 
 
 def chart(case: Case, folder: Path) -> Path:
-    """A copy of the chart in ``folder`` that installs the case without its dependencies.
+    """Write a copy of the chart to ``folder`` that installs the case without its dependencies, and return it.
 
-    The copy has no ``dependencies``; the recorded objects are its templates, with the environment's hash computed live, so a
-    changed chat setting still rolls the pods. The subcharts' defaults, which the checks of values look at, come from schema/upstream.
-    Release and namespace are those of the record. Raises UserError for a case that has no record.
+    The recorded objects are templates of the copy. The hash of the chat's environment is computed live, so a changed setting still
+    restarts the pods. The subcharts' defaults, which the templates check, come from schema/upstream.
+    Raises UserError for a case without a record, or for another release name or namespace than the recorded one.
     """
     if case.name not in scenarios() or (case.release, case.namespace) != (scenario(case.name).release, scenario(case.name).namespace):
         raise UserError(
@@ -48,7 +51,7 @@ def chart(case: Case, folder: Path) -> Path:
 
 
 def _template(content: str) -> str:
-    """The object as a template that renders to itself."""
+    """Return a template that renders to the object."""
     escaped = content.replace("{{", '{{ "{{" }}')
     name = '{{ include "scout-chat.webuiEnvName" . }}'
     return escaped.replace(f"{scenario('local').release}-webui-env-{ENV_HASH}", name)
@@ -56,7 +59,7 @@ def _template(content: str) -> str:
 
 @contextmanager
 def chart_for(case: Case) -> Iterator[Path]:
-    """The chart's folder: the real one if its archives are at hand, else the recorded render of the case."""
+    """Give the chart's folder: the real one if its archives are at hand, else the recorded render of the case."""
     if archives.at_hand():
         yield CHART
     else:

@@ -1,7 +1,6 @@
-"""Renders the chart with the real Helm: values files and options in, Kubernetes objects out.
+"""Render the chart with the real Helm: values files and options in, Kubernetes objects out.
 
-A render is done once and kept in the user cache by the content of everything that it depends on, so a test run after a change
-renders only what the change can have touched.
+Each render is cached by the content of everything that it depends on. After a change, a test run renders only what the change affects.
 """
 
 import contextlib
@@ -17,28 +16,30 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
 from scout_chat.chart import archives
 from scout_chat.core import kubeyaml
 from scout_chat.core.errors import UserError
+from scout_chat.core.kubeyaml import KubeObject
 from scout_chat.core.paths import CHART, PRESETS, cache, sha256
 from scout_chat.core.pins import pins
 from scout_chat.core.tools import tool
 
-# Renders of a version of the chart that nobody asked for so long are thrown away.
+# Cached renders of a version of the chart are removed after so many days without use.
 KEPT_DAYS = 7
 
 
 @dataclass(frozen=True)
 class Case:
-    """One render: which values, for which cluster, by which Helm.
+    """The inputs of one render: values, cluster and Helm.
 
-    ``values`` are names under values/ (``overlays/vllm-router``), ``extra`` is a values file's text laid over them (YAML or JSON),
-    ``sets`` and ``json`` are Helm's ``--set`` and ``--set-json`` arguments, which come last. ``kubernetes`` is a minor (``1.36``);
-    ``api_versions`` are what the cluster serves besides Kubernetes' own (``monitoring.coreos.com/v1``); ``helm`` is ``helm`` (4) or
-    ``helm3``. With ``schema`` false Helm skips values.schema.json, as a user may, and the templates have the last word.
+    ``values`` are names under values/ (``overlays/vllm-router``). ``extra`` is the text of another values file, YAML or JSON, which
+    follows them; ``sets`` and ``json`` are arguments of ``--set`` and ``--set-json``, which Helm applies last. ``kubernetes`` is a minor
+    (``1.36``); ``api_versions`` are what the cluster serves besides Kubernetes' own APIs (``monitoring.coreos.com/v1``). ``helm`` is
+    ``helm`` (4) or ``helm3``. With ``schema`` false Helm skips values.schema.json, as a user may, and only the templates check values.
     """
 
     name: str
@@ -54,7 +55,7 @@ class Case:
     schema: bool = True
 
     def files(self) -> list[Path]:
-        """The values files, in Helm's order."""
+        """Return the values files in Helm's order."""
         files = [PRESETS / f"{name}.yaml" for name in self.values]
         if self.extra:
             path = cache("values", f"{hashlib.sha256(self.extra.encode()).hexdigest()[:20]}.yaml")
@@ -64,7 +65,7 @@ class Case:
         return files
 
     def options(self) -> list[str]:
-        """The values options, for any helm command."""
+        """Return the options that pass the values to any helm command."""
         files = [part for file in self.files() for part in ("-f", str(file))]
         sets = [part for value in self.sets for part in ("--set", value)]
         return files + sets + [part for value in self.json for part in ("--set-json", value)]
@@ -72,36 +73,36 @@ class Case:
 
 @dataclass(frozen=True)
 class Object:
-    """A rendered object and the chart that rendered it (``scout-chat``, ``vllm-stack``, ``open-webui``)."""
+    """A rendered object, and the chart that rendered it: ``scout-chat``, ``vllm-stack`` or ``open-webui``."""
 
     chart: str
-    body: dict
+    body: KubeObject
 
     @property
     def kind(self) -> str:
-        return self.body["kind"]
+        return str(self.body["kind"])
 
     @property
     def name(self) -> str:
-        return self.body["metadata"]["name"]
+        return str(self.body["metadata"]["name"])
 
 
 class RenderError(UserError):
-    """Helm refused. The message is Helm's, without its wrapping."""
+    """Helm refused the values. The message is the chart's own, without the text that Helm puts around it."""
 
 
 def render(case: Case, chart: Path = CHART, cached: bool = True) -> list[Object]:
-    """The objects of the case, CRDs and hooks included, in Helm's order. They are shared: copy before you change one.
+    """Return the objects of the case, with CRDs and hooks, in Helm's order.
 
-    Raises RenderError with the chart's own message if a value is refused. A warning of Helm's about values that do not fit
-    together is an error as well: it means that a key was dropped.
+    Raises RenderError with the chart's message if a value is refused. Helm's warning about values that cannot be merged is an error
+    too, because Helm then drops a key.
     """
     if not cached:
         return _render(case, chart)
     path = _cached(case, chart)
     if not path.exists():
         try:
-            answer = {"objects": [asdict(item) for item in _render(case, _unpacked(chart))]}
+            answer: dict[str, Any] = {"objects": [asdict(item) for item in _render(case, _unpacked(chart))]}
         except RenderError as error:
             answer = {"refused": str(error)}
         _write(path, json.dumps(answer))
@@ -113,13 +114,13 @@ def render(case: Case, chart: Path = CHART, cached: bool = True) -> list[Object]
 
 
 def render_all(cases: Iterable[Case], chart: Path = CHART) -> None:
-    """Renders what the cache lacks, as many Helm processes at a time as there are cores. A refusal is an answer as well."""
+    """Render every case that is not cached, with one Helm process per core. A refusal is cached too."""
 
     def one(case: Case) -> None:
         with contextlib.suppress(RenderError):
             render(case, chart)
 
-    # Cases that differ in their names alone are one render.
+    # Cases that differ only in their names share one render.
     missing = {path: case for case in cases if not (path := _cached(case, chart)).exists()}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(one, missing.values()))
@@ -129,10 +130,10 @@ def _render(case: Case, chart: Path) -> list[Object]:
     command = [tool(case.helm), "template", case.release, str(chart), "--namespace", case.namespace, "--include-crds"]
     command += ["--kube-version", case.kubernetes, *(part for version in case.api_versions for part in ("--api-versions", version))]
     command += [] if case.schema else ["--skip-schema-validation"]
-    # Without garbage collection a render takes a sixth less time and 6 MB more memory.
+    # Without garbage collection a render takes a sixth less time, and 6 MB more memory.
     result = subprocess.run([*command, *case.options()], capture_output=True, text=True, env=os.environ | {"GOGC": "off"})
-    if result.returncode < 0:  # no answer of Helm's, and none to keep
-        raise UserError(f"helm was ended by signal {-result.returncode} while it rendered {case.name}", "Is there enough memory? Run the command again.")
+    if result.returncode < 0:  # killed, so there is no result to cache
+        raise UserError(f"helm was killed by signal {-result.returncode} while it rendered {case.name}", "Is there enough memory? Run the command again.")
     if result.returncode:
         raise RenderError(refusal(result.stderr))
     if "warning: " in result.stderr:  # Helm 3 says "coalesce.go:237: warning: ", Helm 4 "level=INFO msg=\"warning: "
@@ -141,14 +142,14 @@ def _render(case: Case, chart: Path) -> list[Object]:
 
 
 def refusal(stderr: str) -> str:
-    """What the chart said, out of ``Error: execution error at (file:1:2): message`` and the advice around it."""
+    """Extract the chart's message from Helm's ``Error: execution error at (file:1:2): message`` and the advice around it."""
     message = stderr.rpartition("Error: ")[2].strip().removesuffix("Use --debug flag to render out invalid YAML").strip()
     message = re.sub(r"^(INSTALLATION FAILED: |UPGRADE FAILED: )?(execution error at \([^)]*\): )?", "", message)
     return re.sub(r"^values don't meet the specifications of the schema\(s\) in the following chart\(s\):\nscout-chat:\n", "", message)
 
 
 def parse(manifest: str) -> list[Object]:
-    """Objects of a rendered manifest; the chart is read from Helm's ``# Source:`` line."""
+    """Return the objects of a rendered manifest. Helm's ``# Source:`` lines say which chart each comes from."""
     objects = []
     for document in re.split(r"^---\n", manifest, flags=re.MULTILINE):
         source = re.search(r"^# Source: (\S+)", document)
@@ -163,7 +164,7 @@ def parse(manifest: str) -> list[Object]:
 
 
 def _unpacked(chart: Path) -> Path:
-    """The chart's copy that loads fast, beside its renders."""
+    """Return the copy of the chart that Helm loads faster; it lies beside the cached renders."""
     folder = _folder(digest(chart)) / "scout-chat"
     with FileLock(folder.with_suffix(".lock")):
         if not folder.exists():
@@ -187,7 +188,7 @@ def _version(name: str) -> str:
 
 @functools.cache
 def _folder(chart_digest: str) -> Path:
-    """Where the renders of this version of the chart are."""
+    """Return the folder with the renders of this version of the chart. Removes old folders."""
     folder = cache("renders", chart_digest, "x").parent
     folder.touch()
     for other in folder.parent.iterdir():
@@ -198,9 +199,9 @@ def _folder(chart_digest: str) -> Path:
 
 @functools.cache
 def digest(chart: Path) -> str:
-    """One digest over every file of the chart's folder and the code that reads what it renders.
+    """Return one digest over every file of the chart and over the code that reads its renders.
 
-    It is taken once a process: a chart is not edited while the process that renders it runs.
+    Computed once per process: nobody edits a chart while a process renders it.
     """
     files = [*sorted(path for path in chart.rglob("*") if path.is_file()), Path(__file__), Path(kubeyaml.__file__)]
     parts = [f"{path.relative_to(chart) if path.is_relative_to(chart) else path.name} {sha256(path)}" for path in files]
@@ -208,7 +209,7 @@ def digest(chart: Path) -> str:
 
 
 def _write(path: Path, content: str) -> None:
-    """A reader in another process sees nothing or the whole file."""
+    """Write the file so that a reader in another process sees either nothing or the whole file."""
     part = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
     part.write_text(content)
     part.replace(path)

@@ -1,4 +1,4 @@
-"""The registry of scenarios, typed. The file is ``tests/scenarios.yaml``."""
+"""The registry of scenarios: the combinations of values that the suite renders. The file is ``tests/scenarios.yaml``."""
 
 import json
 from functools import cache
@@ -9,15 +9,18 @@ from pydantic import BaseModel, ConfigDict
 from scout_chat.chart.render import Case
 from scout_chat.core import kubeyaml
 from scout_chat.core.errors import UserError
+from scout_chat.core.kubeyaml import KubeObject
 from scout_chat.core.paths import SCENARIOS
 from scout_chat.core.pins import pins
 
 
 class _Scenario(BaseModel):
+    """An entry of the registry; the file explains the fields."""
+
     model_config = ConfigDict(extra="forbid")
     proves: str
     values: list[str]
-    extra: dict = {}
+    extra: KubeObject = {}
     release: str = "chat"
     namespace: str = "chat"
     kubernetes: str = ""
@@ -36,18 +39,18 @@ class _Scenario(BaseModel):
 
 
 def read(file: Path) -> dict[str, Case]:
-    """A registry's scenarios by their names, in the file's order. Raises pydantic's ValidationError for one that is none."""
+    """Return the scenarios of a registry by name, in the file's order. Raises pydantic's ValidationError for a malformed entry."""
     return {name: _Scenario.model_validate(body).case(name) for name, body in kubeyaml.load(file.read_text()).items()}
 
 
 @cache
 def scenarios() -> dict[str, Case]:
-    """Every scenario of this checkout."""
+    """Return every scenario of this checkout by name."""
     return read(SCENARIOS)
 
 
 def scenario(name: str) -> Case:
-    """Raises UserError, with the names that there are, for one that is not in the registry."""
+    """Return one scenario. Raises UserError, with the known names, if the registry does not have it."""
     if name not in scenarios():
         raise UserError(f"there is no scenario {name}", f"tests/scenarios.yaml has: {', '.join(scenarios())}")
     return scenarios()[name]

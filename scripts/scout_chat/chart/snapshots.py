@@ -1,11 +1,13 @@
-"""Reviewed snapshots: every object of every case as one file, so that a change of what is installed shows in a pull request.
+"""Reviewed snapshots: every object of every scenario as one file, so that a pull request shows each change of what is installed.
 
-A file holds the whole object under ``tests/snapshots/<case>/<chart>/<Kind>-<name>.yaml``. What differs on every render is a token.
+A file holds one whole object: ``tests/snapshots/<scenario>/<chart>/<Kind>-<name>.yaml``. A token stands for each part that changes
+with every render or every release.
 """
 
 import functools
 import re
 from pathlib import Path
+from typing import Any
 
 from scout_chat.chart import upstream
 from scout_chat.chart.render import Case, Object, render
@@ -14,15 +16,15 @@ from scout_chat.core import kubeyaml
 from scout_chat.core.paths import CHART, SNAPSHOTS
 from scout_chat.core.pins import pins
 
-# The Secret's values are made at random where Helm cannot ask the cluster.
+# Without a cluster Helm renders the created Secret with new random values each time.
 RANDOM = "<random>"
-# The chat's environment names its ConfigMap by its hash; the recorded render puts the current one in its place.
+# The ConfigMap with the chat's environment is named by its hash. A recorded render inserts the current hash.
 ENV_HASH = "<environment-hash>"
 VERSION_LABELS = ("helm.sh/chart", "app.kubernetes.io/version")
 
 
 def text(item: Object) -> str:
-    """The object as it stands in its file: keys sorted, tokens in place of noise."""
+    """Return the object as its file holds it: keys sorted, with tokens."""
     body = _tokened(item.body)
     if item.chart == "scout-chat" and item.kind == "Secret":
         body = body | {"data": {key: value and RANDOM for key, value in body["data"].items()}}
@@ -31,7 +33,7 @@ def text(item: Object) -> str:
 
 @functools.cache
 def versions() -> dict[str, str]:
-    """What a token stands for: a chart's version or its application's would otherwise change every file at each release."""
+    """Return what each token stands for: versions of charts and applications, which would change every file at each release."""
     own = kubeyaml.load((CHART / "Chart.yaml").read_text())
     charts = {"scout-chat": own["version"]} | {name: pin.version for name, pin in pins().charts.items()}
     named = {f"<{name}-version>": f"{name}-{version}" for name, version in charts.items()}
@@ -39,13 +41,13 @@ def versions() -> dict[str, str]:
 
 
 def untokened(content: str) -> str:
-    """The file's content with the versions of this checkout in the tokens' places."""
+    """Return the file's content with this checkout's versions in place of the tokens."""
     for token, version in versions().items():
         content = content.replace(token, version)
     return content
 
 
-def _tokened(node: object) -> object:
+def _tokened(node: Any) -> Any:
     if isinstance(node, list):
         return [_tokened(item) for item in node]
     if not isinstance(node, dict):
@@ -58,26 +60,26 @@ def _tokens() -> dict[str, str]:
     return {version: token for token, version in versions().items()}
 
 
-def files(case: Case) -> dict[Path, str]:
-    """Path under tests/snapshots to content, of the case as it renders now with the real archives."""
-    rendered = {}
+def rendered(case: Case) -> dict[Path, str]:
+    """Render the case with the real archives. Return path under tests/snapshots to content."""
+    files: dict[Path, str] = {}
     for item in render(case):
         name = re.sub(r"-webui-env-[0-9a-f]{10}$", "-webui-env", item.name)
         path = Path(case.name, item.chart, f"{item.kind}-{name}.yaml")
-        if path in rendered:
+        if path in files:
             raise ValueError(f"two objects are called {path}")
-        rendered[path] = text(item)
-    return rendered
+        files[path] = text(item)
+    return files
 
 
 def recorded(case: str) -> dict[Path, str]:
-    """Path under tests/snapshots to content, as reviewed."""
+    """Return the reviewed files of a scenario: path under tests/snapshots to content."""
     return {file.relative_to(SNAPSHOTS): file.read_text() for file in sorted((SNAPSHOTS / case).rglob("*.yaml"))}
 
 
 def differences(case: Case) -> list[str]:
-    """One line for each file that is missing, stale or different; empty if the snapshots are true."""
-    now, then = files(case), recorded(case.name)
+    """Return a line for each file that is missing, stale or different; empty if the snapshots are current."""
+    now, then = rendered(case), recorded(case.name)
     lines = [f"missing: {path}" for path in now.keys() - then.keys()]
     lines += [f"stale: {path}" for path in then.keys() - now.keys()]
     lines += [f"different: {path}" for path in now.keys() & then.keys() if now[path] != then[path]]
@@ -85,10 +87,10 @@ def differences(case: Case) -> list[str]:
 
 
 def update() -> list[str]:
-    """Writes the snapshots anew and returns what changed, a line a file. A folder of no case goes."""
+    """Write every snapshot, remove those of unknown scenarios, and return a line for each changed file."""
     changes = []
     for case in scenarios().values():
-        now, then = files(case), recorded(case.name)
+        now, then = rendered(case), recorded(case.name)
         for path, content in now.items():
             if then.get(path) != content:
                 (SNAPSHOTS / path).parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
-"""What an upstream chart's values are: read from its archive, kept under schema/upstream, so that a bump shows which keys came and went.
+"""The values of an upstream chart: read from its archive and recorded under schema/upstream.
 
-Neither chart ships a schema. Its interface is the keys that its values.yaml gives a default and the keys that its templates read.
+Neither chart has a schema. Its interface is every key that its values.yaml gives a default, and every key that its templates read.
+The record is reviewed, so that a new version of the chart shows which keys were added and removed.
 """
 
 import re
@@ -10,52 +11,54 @@ from pathlib import Path
 
 from scout_chat.chart import archives
 from scout_chat.core import kubeyaml
+from scout_chat.core.kubeyaml import KubeObject
 from scout_chat.core.paths import CHART, ROOT
 from scout_chat.core.pins import pins
 
 FOLDER = ROOT / "schema" / "upstream"
-# How templates read the fields of a list's items, which have no default: whichever group of the pattern matches is the key.
+# How the templates read the fields of list items, which have no defaults. The group that matches is the key.
 ITEMS = {
     "vllm-stack": {
         "modelSpec": r'modelSpec\.(\w+)|hasKey \$modelSpec "(\w+)"',
         "vllmConfig": r'vllmConfig\.(\w+)|hasKey (?:\.|\$modelSpec\.vllmConfig) "(\w+)"|(?:if|range|with) \.(enable\w+|extraArgs)\b',
     }
 }
-# Lists whose default is a sample that nobody means to install.
+# Lists whose default is a sample that nobody installs.
 SAMPLES = {"modelSpec", "loraAdapters"}
 
 
 @cache
-def recorded(chart: str) -> dict:
-    """The chart's interface as it was recorded from the pinned archive.
+def recorded(chart: str) -> KubeObject:
+    """Return the chart's interface as recorded from the pinned archive.
 
-    ``appVersion``: as its Chart.yaml has it, or empty. ``values``: its defaults, nested; samples left out. ``reads``: paths that a
-    template reads and that have no default. ``unread``: paths with a default that no template reads. ``items``: for a list of objects,
-    the keys that templates read.
+    ``appVersion``: from its Chart.yaml, or empty. ``values``: its nested defaults, without samples. ``reads``: paths that a template
+    reads and that have no default. ``unread``: paths with a default that no template reads. ``items``: for each list of objects, the
+    keys that templates read.
     """
-    return kubeyaml.load((FOLDER / f"{chart}.yaml").read_text())
+    record: KubeObject = kubeyaml.load((FOLDER / f"{chart}.yaml").read_text())
+    return record
 
 
 @cache
-def values_of(chart: str) -> dict:
-    """The chart's values (to read, not to change) as this chart's defaults leave them."""
+def values_of(chart: str) -> KubeObject:
+    """Return the upstream chart's values with this chart's defaults laid over them. The result is shared: do not change it."""
     ours = kubeyaml.load((CHART / "values.yaml").read_text())[chart]
     return merge(recorded(chart)["values"], ours)
 
 
-def merge(under: dict, over: dict) -> dict:
-    """As Helm lays values over values: maps key by key, the rest whole."""
+def merge(under: KubeObject, over: KubeObject) -> KubeObject:
+    """Merge values as Helm does: maps key by key; anything else replaces what was there."""
     return under | {key: merge(under[key], value) if isinstance(value, dict) and isinstance(under.get(key), dict) else value for key, value in over.items()}
 
 
 def text(chart: str) -> str:
-    """What the file under schema/upstream must hold. Needs the archive; raises ChartsMissing without it."""
+    """Return the content of the file under schema/upstream. Raises ChartsMissing without the archive."""
     header = f"# Generated from {chart} {pins().charts[chart].version} by `scout-chat schema --update`: its values, and what its templates read.\n"
     return header + kubeyaml.dump(extract(chart))
 
 
-def extract(chart: str) -> dict:
-    """The interface, from the archive. Shape as recorded()."""
+def extract(chart: str) -> KubeObject:
+    """Read the interface from the archive. The result has the shape of ``recorded``."""
     (archive,) = [entry.path for entry in archives.resolve(download=False) if entry.name == chart]
     with tarfile.open(archive) as tar:
         members = {member.name: member for member in tar if member.isfile()}
@@ -75,7 +78,7 @@ def extract(chart: str) -> dict:
     }
 
 
-def _leaves(values: dict, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+def _leaves(values: KubeObject, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     return [leaf for key, value in values.items() for leaf in (_leaves(value, (*path, key)) if isinstance(value, dict) and value else [(*path, key)])]
 
 
@@ -86,15 +89,16 @@ def _without_samples(values: object) -> object:
 
 
 def _under(path: str, paths: set[str]) -> bool:
-    """Whether the path, or one that holds it, is among the paths."""
+    """Return whether the path, or one of its parents, is among the paths."""
     parts = path.split(".")
     return any(".".join(parts[:length]) in paths for length in range(1, len(parts) + 1))
 
 
 def _text(tar: tarfile.TarFile, member: tarfile.TarInfo) -> str:
-    return tar.extractfile(member).read().decode()
+    file = tar.extractfile(member)
+    return file.read().decode() if file else ""
 
 
 def generated_files() -> dict[Path, str]:
-    """Every file under schema/upstream as it must be."""
+    """Return every file under schema/upstream."""
     return {FOLDER / f"{chart}.yaml": text(chart) for chart in pins().charts}

@@ -174,11 +174,9 @@ def schema_command(
 
     if update == check:
         raise UserError("schema needs one of --update and --check")
-    stale = generate.stale()
     if update:
-        generate.update()
-        print("\n".join(f"written: {path}" for path in stale) or "every file was as generated")
-    elif stale:
+        print("\n".join(f"written: {path}" for path in generate.write()) or "every file was as generated")
+    elif stale := generate.stale():
         raise UserError(f"not as generated: {', '.join(stale)}", "Run scout-chat schema --update, and read what it changed: git diff")
 
 

@@ -1,4 +1,4 @@
-"""Runs a program, and installs the Debian package of one that is missing."""
+"""Run a program, and install Debian packages of programs that are missing."""
 
 import os
 import shutil
@@ -8,7 +8,11 @@ from scout_chat.core.errors import UserError
 
 
 def run(*command: str, check: bool = True, stdin: str | None = None) -> str:
-    """The command's output. Raises UserError with its complaint if it fails (or is not there) and ``check``."""
+    """Return the program's standard output; ``stdin`` is the text that it reads.
+
+    With ``check``, raises UserError with the program's own message if it fails or is not installed.
+    Without, a failure is ignored and a missing program has no output.
+    """
     try:
         result = subprocess.run(command, input=stdin, capture_output=True, text=True)
     except FileNotFoundError:
@@ -21,7 +25,11 @@ def run(*command: str, check: bool = True, stdin: str | None = None) -> str:
 
 
 def install_packages(commands: dict[str, str]) -> None:
-    """Debian packages for the commands that are missing. ``commands`` maps a command (or a file) to its package."""
+    """Install the Debian packages of the commands that are missing.
+
+    ``commands`` maps a command, or a file's absolute path, to its package.
+    Raises UserError that names the packages where they cannot be installed.
+    """
     missing = sorted({package for command, package in commands.items() if not (shutil.which(command) or os.path.exists(command))})
     if not missing:
         return

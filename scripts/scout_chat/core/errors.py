@@ -1,10 +1,10 @@
-"""The one exception that users see: no traceback, one message."""
+"""The one exception that users see: a message and a hint, without a traceback."""
 
 
 class UserError(Exception):
-    """A mistake or a condition that the user can mend.
+    """A mistake or a condition that the user can correct.
 
-    ``str(error)`` says what is wrong and where; ``hint`` says what to do about it.
+    ``str(error)`` says what is wrong and where; ``hint`` says what to do.
     The CLI prints both and exits with status 1.
     """
 

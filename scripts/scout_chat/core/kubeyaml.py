@@ -1,7 +1,7 @@
-"""YAML as Helm and Kubernetes read it, which is neither PyYAML's YAML 1.1 nor YAML 1.2.
+"""Read and write YAML as Helm and Kubernetes do, which is neither PyYAML's YAML 1.1 nor YAML 1.2.
 
-The rules are those of go-yaml v2 as sigs.k8s.io/yaml uses it (resolve.go): ``y`` and ``off`` are booleans, ``0o17`` and ``0666`` are
-octal, ``1e3`` is a number, a date, ``12:30`` and ``=`` are strings. tests/static/test_render.py compares them with Helm's own parser.
+The rules are those of go-yaml v2 as sigs.k8s.io/yaml uses it (resolve.go). ``y`` and ``off`` are booleans, ``0o17`` and ``0666`` are
+octal, and ``1e3`` is a number; dates, ``12:30`` and ``=`` are strings. tests/static/test_render.py compares the rules with Helm's parser.
 """
 
 import re
@@ -20,11 +20,11 @@ _BOOLS = "|".join(form for word in _BOOL for form in (word, word.capitalize(), w
 
 
 class DuplicateKey(ValueError):
-    """A mapping names a key twice: which of the two a reader takes is a matter of luck."""
+    """A mapping has the same key twice, and parsers differ in which of the two they take."""
 
 
 class Loader(yaml.CSafeLoader):
-    """Safe, in C, with Kubernetes' scalars; a duplicate key is an error."""
+    """PyYAML's safe C loader with Kubernetes' rules for scalars. A duplicate key is an error."""
 
 
 Loader.yaml_implicit_resolvers = {}
@@ -40,32 +40,32 @@ for _kind, _pattern, _first in [
 
 def _int(loader: Loader, node: yaml.ScalarNode) -> int:
     digits = node.value.replace("_", "")
-    # A bare leading zero is octal to Go; Python wants 0o.
+    # Go reads a leading zero as octal; Python needs 0o.
     return int(re.sub(r"^([-+]?)0([0-7]+)$", r"\g<1>0o\2", digits), 0)
 
 
 def _float(loader: Loader, node: yaml.ScalarNode) -> float | int | str:
-    """Kubernetes goes through JSON, where 1e3 and 1000 are one number; one that no float holds stays a string."""
-    number = loader.construct_yaml_float(node)
+    """Return a number as Kubernetes has it after JSON: 1e3 is the integer 1000. What overflows a float stays a string."""
+    number: float = loader.construct_yaml_float(node)
     if number in (float("inf"), float("-inf")) and "inf" not in node.value.lower():
-        return node.value
+        return str(node.value)
     return int(number) if number == number and abs(number) < 2**53 and number.is_integer() else number
 
 
-def _mapping(loader: Loader, node: yaml.MappingNode) -> dict:
+def _mapping(loader: Loader, node: yaml.MappingNode) -> KubeObject:
     keys = [key.value for key, _ in node.value]
     if len(set(keys)) < len(keys):
         twice = sorted({key for key in keys if keys.count(key) > 1})
         raise DuplicateKey(f"duplicate keys: {', '.join(twice)}, line {node.start_mark.line + 1}")
     loader.flatten_mapping(node)
-    # Kubernetes' keys are strings: `y: 1` has the key "true".
+    # Keys are strings to Kubernetes: `y: 1` has the key "true".
     return {_key(loader.construct_object(key)): loader.construct_object(value, deep=True) for key, value in node.value}
 
 
 def _key(key: object) -> str:
     if isinstance(key, bool) or key is None:
         return {True: "true", False: "false", None: "null"}[key]
-    # Go writes infinity with YAML's dot.
+    # Go writes infinity and NaN with YAML's dot.
     return str(key).replace("inf", ".inf").replace("nan", ".nan") if isinstance(key, float) else str(key)
 
 
@@ -77,17 +77,17 @@ Loader.add_constructor("tag:yaml.org,2002:merge", lambda loader, node: node.valu
 
 
 class _Dumper(yaml.CSafeDumper):
-    """Quotes the strings that Kubernetes would read as something else, and no others."""
+    """Quotes only the strings that Kubernetes would read as another type."""
 
 
 _Dumper.yaml_implicit_resolvers = Loader.yaml_implicit_resolvers
 
 
 def dump(value: object) -> str:
-    """YAML with sorted keys and unbroken lines, from which load() and Kubernetes read the same."""
+    """Return YAML with sorted keys and unbroken lines. ``load`` and Kubernetes read the same value from it."""
     return yaml.dump(value, Dumper=_Dumper, sort_keys=True, width=10**6)
 
 
 def load(text: str) -> Any:
-    """The one document in ``text``. Raises DuplicateKey, or yaml.YAMLError for what is no YAML."""
+    """Return the one document in ``text``. Raises DuplicateKey, and yaml.YAMLError for text that is not YAML."""
     return yaml.load(text, Loader)

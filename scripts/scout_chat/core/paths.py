@@ -1,4 +1,4 @@
-"""Where things are: the checkout, and the cache that a machine's checkouts share."""
+"""Paths of this checkout, and of the cache that all checkouts of a machine share."""
 
 import hashlib
 import os
@@ -13,9 +13,9 @@ SCENARIOS = ROOT / "tests" / "scenarios.yaml"
 
 
 def cache(*parts: str) -> Path:
-    """A path in the user cache; its parent folders exist afterwards.
+    """Return a path in the user cache, and create its parent folders.
 
-    ``SCOUT_CHAT_CACHE`` moves the cache (default ``~/.cache/scout-chat``).
+    The cache is ``~/.cache/scout-chat`` or the folder in ``SCOUT_CHAT_CACHE``.
     """
     base = Path(os.environ.get("SCOUT_CHAT_CACHE") or Path.home() / ".cache" / "scout-chat")
     path = base.joinpath(*parts)
@@ -24,6 +24,6 @@ def cache(*parts: str) -> Path:
 
 
 def sha256(path: Path) -> str:
-    """The file's digest, hexadecimal."""
+    """Return the file's SHA-256 digest in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

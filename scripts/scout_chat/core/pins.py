@@ -1,4 +1,4 @@
-"""The pinned versions, typed. The file is ``schema/pins.yaml``."""
+"""The pinned versions, read from ``schema/pins.yaml``."""
 
 from functools import cache
 
@@ -13,7 +13,7 @@ class _Strict(BaseModel):
 
 
 class ChartPin(_Strict):
-    """A packaged chart: exact version, sha256 of the published archive, Helm repository."""
+    """A packaged chart: its exact version, the sha256 of the published archive, and its Helm repository."""
 
     version: str
     sha256: str
@@ -21,7 +21,12 @@ class ChartPin(_Strict):
 
 
 class ToolPin(_Strict):
-    """A command-line tool. ``release``, ``checksum`` and ``member`` are templates over name, version and arch."""
+    """A command-line tool.
+
+    ``module`` is the folder under ``core/gomod`` that builds it, ``package`` the Go package, with ``ldflags`` and ``tags``.
+    ``release`` is the URL of the official release, ``checksum`` that of its published sha256, and ``member`` the file inside the
+    archive: format strings over name, version and arch. ``accept`` are the arguments that make a tool on PATH print its version.
+    """
 
     version: str
     module: str
@@ -35,13 +40,15 @@ class ToolPin(_Strict):
 
 
 class EnginePin(_Strict):
-    """Images of vLLM, for GPUs and for CPUs; their tag is the release that ``schema/vllm`` describes."""
+    """The images of vLLM for GPUs (``repository``) and for CPUs; their tag is the release that ``schema/vllm`` describes."""
 
     repository: str
     cpu: str
 
 
 class Pins(_Strict):
+    """Everything that is pinned. ``kubernetes`` lists the supported minors, the newest first."""
+
     engine: EnginePin
     charts: dict[str, ChartPin]
     kubernetes: list[str]
@@ -50,5 +57,5 @@ class Pins(_Strict):
 
 @cache
 def pins() -> Pins:
-    """The pins of this checkout."""
+    """Return the pins of this checkout."""
     return Pins.model_validate(yaml.safe_load((ROOT / "schema" / "pins.yaml").read_text()))

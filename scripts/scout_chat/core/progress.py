@@ -1,4 +1,4 @@
-"""What long commands show: one line per phase with its seconds, and a bar for downloads."""
+"""Progress of long commands: one line per phase with its duration, and a live note where there is a terminal."""
 
 import sys
 import time
@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from rich.console import Console
 
 console = Console(stderr=True, highlight=False)
-# Takes one short note on what a long step is doing.
+
+# Receives one short note on what a long step is doing.
 Reporter = Callable[[str], None]
 
 
@@ -17,9 +18,10 @@ def silent(note: str) -> None:
 
 
 class Phases:
-    """Names the phases of a long command and remembers how long each took.
+    """Names the phases of a long command and measures each.
 
-    ``seconds`` maps phase to seconds, in order. On a terminal the line is live; elsewhere (CI) each note is a line.
+    ``seconds`` maps a phase to its duration in seconds, in order.
+    On a terminal the notes of a phase replace each other; elsewhere, as in CI, each note is a line.
     """
 
     def __init__(self) -> None:
@@ -27,6 +29,7 @@ class Phases:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[Reporter]:
+        """Measure one phase and give its Reporter."""
         start = time.monotonic()
         if sys.stderr.isatty():
             with console.status(f"[bold]{name}[/]") as status:
@@ -34,22 +37,23 @@ class Phases:
         else:
             last = ""
 
-            def progress(note: str) -> None:
+            def print_changed(note: str) -> None:
                 nonlocal last
                 if note != last:
                     console.print(f"  {name}: {note}", markup=False, soft_wrap=True)
                 last = note
 
-            yield progress
+            yield print_changed
         self.seconds[name] = time.monotonic() - start
         console.print(f"[green]✓[/] {name:<16} {self.seconds[name]:7.1f} s")
 
     def run(self, steps: dict[str, Callable[[Reporter], object]]) -> None:
-        """Each step as a phase, in order."""
+        """Run each step as a phase, in order."""
         for name, step in steps.items():
             with self.phase(name) as progress:
                 step(progress)
 
     @property
     def total(self) -> float:
+        """Seconds of all phases together."""
         return sum(self.seconds.values())

@@ -1,4 +1,7 @@
-"""Command-line tools at pinned versions: from PATH, from the official release, or built from their Go modules."""
+"""Find, download or build the command-line tools at their pinned versions.
+
+A tool comes from PATH if its version fits, else from its official release, else from its Go module.
+"""
 
 import os
 import platform
@@ -17,14 +20,14 @@ from scout_chat.core.paths import PACKAGE, cache, sha256
 from scout_chat.core.pins import ToolPin, pins
 from scout_chat.core.progress import Reporter, silent
 
-# A release server that does not answer at once is not worth a wait: the module builds.
+# Seconds to wait for a release server before the tool is built instead.
 CONNECT_SECONDS = 5
-DISK_GIB = 12  # module cache and build cache after building everything: 4.5 and 7.2 GiB
+DISK_GIB = 12  # Go's module cache (4.5 GiB) and build cache (7.2 GiB) after every tool was built
 
 
 @dataclass(frozen=True)
 class Tool:
-    """A tool as it will be used. ``source`` is ``PATH``, ``cache``, or empty when it must still be fetched."""
+    """A tool. ``source`` is ``PATH`` or ``cache``; it is empty, and ``path`` None, if the tool must still be fetched."""
 
     name: str
     version: str
@@ -33,12 +36,13 @@ class Tool:
 
 
 def arch() -> str:
+    """Return this machine's architecture as Go names it, such as ``amd64``."""
     machine = platform.machine()
     return {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
 
 
 def find(name: str) -> Tool:
-    """Where the tool is, without fetching anything."""
+    """Return where the tool is. Fetches nothing."""
     pin = _pin(name)
     cached = _cached(name, pin)
     if cached.exists():
@@ -49,9 +53,9 @@ def find(name: str) -> Tool:
 
 
 def tool(name: str, progress: Reporter = silent) -> str:
-    """The path of the pinned tool, which exists and is executable afterwards.
+    """Return the path of the pinned tool, fetched if necessary.
 
-    Raises UserError if it can be had nowhere. Safe to call from several processes at once.
+    Several processes may call this at once. Raises UserError if no source has the tool.
     """
     if found := find(name).path:
         return str(found)
@@ -61,7 +65,7 @@ def tool(name: str, progress: Reporter = silent) -> str:
         if not target.exists():
             part = target.with_name(f".{target.name}.{os.getpid()}")
             try:
-                if not _release(name, pin, part, progress):
+                if not _download_release(name, pin, part, progress):
                     _build(name, pin, part, progress)
                 part.chmod(0o755)
                 part.replace(target)
@@ -83,10 +87,10 @@ def _version_fits(path: str, pin: ToolPin) -> bool:
     return re.search(rf"\bv?{re.escape(pin.version)}\b", result.stdout) is not None
 
 
-def _release(name: str, pin: ToolPin, target: Path, progress: Reporter) -> bool:
-    """Downloads the official release and checks it against its published sha256. False if there is none to be had.
+def _download_release(name: str, pin: ToolPin, target: Path, progress: Reporter) -> bool:
+    """Download the official release and check it against its published sha256. Return False if it cannot be reached.
 
-    ``SCOUT_CHAT_TOOLS=build`` skips this: every tool then comes from its Go module, whose sums are in this repository.
+    ``SCOUT_CHAT_TOOLS=build`` skips this: every tool is then built from its Go module, whose sums are in this repository.
     """
     if not pin.release or os.environ.get("SCOUT_CHAT_TOOLS") == "build":
         return False
@@ -106,12 +110,15 @@ def _release(name: str, pin: ToolPin, target: Path, progress: Reporter) -> bool:
         _extract(download, pin.member.format(**values), target)
     download.unlink()
     if digest != expected:
-        raise UserError(f"{release}: sha256 is {digest}, but {checksum} says {expected}", "Run the command again; if it stays, do not use the file.")
+        raise UserError(
+            f"{release}: sha256 is {digest}, but {checksum} says {expected}",
+            "Run the command again. If the digests still differ, do not use the file.",
+        )
     return True
 
 
 def _published(checksums: str, file: str) -> str:
-    """The digest of ``file`` in a published checksum file: ``<hex>`` alone, or lines of ``<hex>  <file>``."""
+    """Return the digest of ``file`` from a published checksum file: either ``<hex>`` alone, or lines of ``<hex>  <file>``."""
     for line in checksums.splitlines():
         digest, _, named = line.strip().partition(" ")
         if not named or named.strip().lstrip("*") == file:
@@ -120,10 +127,10 @@ def _published(checksums: str, file: str) -> str:
 
 
 def _download(client: httpx.Client, url: str, target: Path, name: str, progress: Reporter) -> None:
-    """Into ``target``, going on where an interruption left it if the server can."""
+    """Download ``url`` to ``target``. Resumes an interrupted download if the server supports it."""
     done = target.stat().st_size if target.exists() else 0
     with client.stream("GET", url, headers={"Range": f"bytes={done}-"} if done else {}) as response:
-        if response.status_code == 416:  # nothing after what is there
+        if response.status_code == 416:  # the file is complete
             return
         response.raise_for_status()
         resumed = response.status_code == 206
@@ -135,7 +142,7 @@ def _download(client: httpx.Client, url: str, target: Path, name: str, progress:
 
 
 def _bar(name: str, done: int, size: int) -> str:
-    """``helm ━━━━━━━━━━          50 % of 18 MiB``, in steps of five."""
+    """Return ``helm ━━━━━━━━━━          50 % of 18 MiB``, in steps of five percent."""
     step = done * 20 // size if size else 0
     return f"{name} {'━' * step:<20} {step * 5} % of {size >> 20} MiB"
 
@@ -145,19 +152,22 @@ def _extract(archive: Path, member: str, target: Path) -> None:
         shutil.copyfile(archive, target)
         return
     with tarfile.open(archive) as tar, target.open("wb") as file:
-        shutil.copyfileobj(tar.extractfile(member), file)
+        source = tar.extractfile(member)
+        if source is None:
+            raise UserError(f"{archive.name} has no file {member}")
+        shutil.copyfileobj(source, file)
 
 
 def _build(name: str, pin: ToolPin, target: Path, progress: Reporter) -> None:
     go = shutil.which("go")
     if not go:
         raise UserError(
-            f"{name} {pin.version} is not on PATH, its release cannot be reached, and there is no Go to build it",
+            f"{name} {pin.version} is not on PATH, its release cannot be downloaded, and Go is not installed to build it",
             f"Install {name} {pin.version}, or Go, and run the command again.",
         )
     if shutil.disk_usage(target.parent).free < DISK_GIB << 30:
         raise UserError(
-            f"building {name} needs up to {DISK_GIB} GiB for Go's caches; {target.parent} has less free",
+            f"building {name} needs up to {DISK_GIB} GiB for Go's caches, and {target.parent} has less free space",
             "Free some space, or point SCOUT_CHAT_CACHE and GOMODCACHE elsewhere.",
         )
     progress(f"building {name} {pin.version} from its Go module (minutes, once)")

@@ -1,5 +1,7 @@
-"""Files that commands write: which there are, which are stale."""
+"""Write every generated file of the repository, or list those that are stale."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 from scout_chat.chart import archives, upstream
@@ -9,30 +11,45 @@ from scout_chat.presets import writer
 from scout_chat.values import docs, schema
 from scout_chat.vllm import release
 
-
-def stale() -> list[str]:
-    """Paths, from the repository's root, of generated files that are not as they would be written now."""
-    return [str(path.relative_to(ROOT)) for path, text in _files().items() if not path.exists() or path.read_text() != text]
+Files = dict[Path, str]
 
 
-def update() -> None:
-    """Writes every generated file. What is made from another comes after it."""
-    for source in (_upstream, release.generated_files, catalog.generated_files, writer.generated_files, schema.generated_files, docs.generated_files):
-        for path, text in source().items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-        forget()
-
-
-def forget() -> None:
-    """What was read of these files before is not what is there now."""
-    for read in (upstream.recorded, upstream.values_of, schema.build):
-        read.cache_clear()
-
-
-def _upstream() -> dict[Path, str]:
+def _upstream_files() -> Files:
+    """Return the records of the upstream charts; none without their archives."""
     return upstream.generated_files() if archives.at_hand() else {}
 
 
-def _files() -> dict[Path, str]:
-    return _upstream() | release.generated_files() | catalog.generated_files() | writer.generated_files() | schema.generated_files() | docs.generated_files()
+# In order: a file may be made from those before it.
+SOURCES: tuple[Callable[[], Files], ...] = (
+    _upstream_files,
+    release.generated_files,
+    catalog.generated_files,
+    writer.generated_files,
+    schema.generated_files,
+    docs.generated_files,
+)
+
+
+def stale() -> list[str]:
+    """Return the generated files whose content is not current, as paths from the repository's root."""
+    files = {path: text for source in SOURCES for path, text in source().items()}
+    return [os.path.relpath(path, ROOT) for path, text in files.items() if not path.exists() or path.read_text() != text]
+
+
+def write() -> list[str]:
+    """Write every generated file and return those that changed, as paths from the repository's root."""
+    changed = []
+    for source in SOURCES:
+        for path, text in source().items():
+            if not path.exists() or path.read_text() != text:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text)
+                changed.append(os.path.relpath(path, ROOT))
+        forget()
+    return changed
+
+
+def forget() -> None:
+    """Clear the caches of what was read from generated files."""
+    for read in (upstream.recorded, upstream.values_of, schema.build):
+        read.cache_clear()
