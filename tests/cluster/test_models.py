@@ -91,7 +91,7 @@ def model(start: Start) -> Model:
 
 def values_for(start: Start, monkeypatch: pytest.MonkeyPatch) -> str:
     """The values file that `scout-chat preset` writes, with one model more in its catalogue."""
-    request = writer.Request(
+    request = writer.PresetRequest(
         models=(start.name,), gpu="cpu", kv_gib=1, context=start.context, kv_dtype=start.kv_dtype, max_num_batched_tokens=start.batched_tokens
     )
     monkeypatch.setattr(catalog, "models", lambda: {start.name: model(start)})

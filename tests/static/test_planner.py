@@ -58,7 +58,7 @@ def test_the_old_roles_flags_do_not_start() -> None:
     """gpt-oss with a cache of fp8 on an A100, and the quantised flag's model in bf16 with four users of 32768 tokens."""
     with pytest.raises(UserError, match="does not start on NVIDIA A100 80 GB: its attention runs on TRITON_ATTN there"):
         answer("gpt-oss-120b", "a100-80", kv_dtype="fp8")
-    assert answer("Qwen/QwQ-32B", "a100-80", users=4, utilization=0.90).bottleneck == "users"
+    assert answer("Qwen/QwQ-32B", "a100-80", concurrent_chats=4, utilization=0.90).bottleneck == "concurrent chats"
 
 
 @pytest.mark.parametrize(
@@ -88,8 +88,8 @@ def test_where_a_cache_of_fp8_starts(model: str, gpu: str, allowed: bool) -> Non
     [
         ("gpt-oss-120b", {"gpu": "l4"}, "weights"),
         ("llama33-70b", {"gpu": "h100-80"}, "one request"),
-        ("gpt-oss-120b", {"gpu": "a100-80", "users": 20}, "users"),
-        ("gpt-oss-120b", {"gpu": "a100-80", "users": 5}, ""),
+        ("gpt-oss-120b", {"gpu": "a100-80", "concurrent_chats": 20}, "concurrent chats"),
+        ("gpt-oss-120b", {"gpu": "a100-80", "concurrent_chats": 5}, ""),
     ],
 )
 def test_what_binds_is_named_and_the_changes_fit(model: str, asked: dict, bottleneck: str) -> None:
@@ -105,12 +105,12 @@ def test_what_binds_is_named_and_the_changes_fit(model: str, asked: dict, bottle
 
 def test_what_is_short_is_what_would_do() -> None:
     """With so many GiB more it fits, and with a block less it does not."""
-    short = answer("gpt-oss-120b", "a100-80", users=20)
+    short = answer("gpt-oss-120b", "a100-80", concurrent_chats=20)
     needed = short.cache.bytes_needed(32768, 20)
     assert math.isclose(needed / GIB, short.kv_gib + short.shortfall_gib)
-    more = {"users": 20, "kv_gib": needed / GIB}
+    more = {"concurrent_chats": 20, "kv_gib": needed / GIB}
     assert answer("gpt-oss-120b", **more).fits
-    assert not answer("gpt-oss-120b", users=20, kv_gib=(needed - 2 * short.cache.bytes_per_block) / GIB).fits
+    assert not answer("gpt-oss-120b", concurrent_chats=20, kv_gib=(needed - 2 * short.cache.bytes_per_block) / GIB).fits
 
 
 def test_one_block_is_never_given_away() -> None:
@@ -123,7 +123,7 @@ def test_one_block_is_never_given_away() -> None:
 
 @pytest.mark.parametrize("model", catalog.models())
 def test_more_memory_never_holds_less(model: str) -> None:
-    """Over the whole catalogue: users fall with the context, rise with memory, with fp8 and with GPUs."""
+    """Over the whole catalogue: chats at once fall with the context, rise with memory, with fp8 and with GPUs."""
     cache = Cache(catalog.models()[model].architecture)
     longest = min(catalog.models()[model].longest, 65536)
     requests = [cache.blocks_per_request(context) for context in range(1024, longest + 1, 1024)]
@@ -138,10 +138,10 @@ def test_more_memory_never_holds_less(model: str) -> None:
 
 def test_a_hybrid_gets_no_more_sequences_than_blocks() -> None:
     """vLLM: max_num_seqs exceeds available Mamba cache blocks."""
-    tight = answer("qwen36-27b", kv_gib=2.5, context=8192, users=1)
+    tight = answer("qwen36-27b", kv_gib=2.5, context=8192, concurrent_chats=1)
     assert tight.max_num_seqs <= tight.kv_blocks
     for model in ("qwen36-27b", "qwen36-35b-a3b"):
-        chosen = answer(model, "a100-80", users=100, context=2048)
+        chosen = answer(model, "a100-80", concurrent_chats=100, context=2048)
         assert chosen.max_num_seqs <= chosen.kv_blocks
 
 
@@ -173,7 +173,8 @@ def test_the_ranking_holds_every_model_and_what_fits_comes_first() -> None:
         ("qwq-32b --gpu a100-80 --gpus 3", ("40 attention heads cannot be shared out over 3 GPUs", "It can be on 1, 2, 4, 8.")),
         ("qwen36-27b --gpu l4 --gpus 3", ("4 key-value heads can neither be shared out over nor copied to 3 GPUs", "It can be on 1, 2, 4, 8.")),
         ("qwq-32b --gpu a100-80 --gpus 2 --tensor-parallel 4", ("--gpus 2 and --tensor-parallel 4 differ", "Give one of them")),
-        ("qwq-32b --gpu a100-80 --users 0", ("context, users, GPUs, tokens and sequences are 1 or more",)),
+        ("qwq-32b --gpu a100-80 --concurrent-chats 0", ("context, concurrent chats, GPUs, tokens and sequences are 1 or more",)),
+        ("qwq-32b --gpu a100-80 --users 5", ("--users is now called --concurrent-chats", "Give --concurrent-chats 5 instead")),
         ("qwq-32b --gpu a100-80 --max-num-batched-tokens 0", ("tokens and sequences are 1 or more",)),
         ("smollm2-135m --gpu cpu", ("on a CPU the cache has the memory that it is given", "--kv-gib")),
         ("qwq-32b --gpu a100-80 --utilization 92", ("--utilization 92.0 is no share of a GPU", "0.92")),
@@ -187,10 +188,10 @@ def test_a_mistake_is_one_message(line: str, words: tuple[str, ...], command: Co
 
 
 def test_what_does_not_fit_says_why_and_what_would(command: Command) -> None:
-    status, output = command("plan", "gpt-oss-120b", "--gpu", "a100-80", "--users", "20")
+    status, output = command("plan", "gpt-oss-120b", "--gpu", "a100-80", "--concurrent-chats", "20")
     assert status == 1
-    assert "It does not fit (users): 5 chats of 32768 tokens fit at once, and 20 are asked for." in output
-    assert "What would fit:\n  --users 5\n" in output
+    assert "It does not fit (concurrent chats): 5 chats of 32768 tokens fit at once, and 20 are asked for." in output
+    assert "What would fit:\n  --concurrent-chats 5\n" in output
     assert "--gpus 2 (58 chats)" in output
 
 
@@ -235,7 +236,7 @@ def test_the_picture_shows_every_gpu_that_takes_the_model(tmp_path: Path) -> Non
     report.picture(PlanRequest(found, checkpoint, catalog.gpu("a100-80")), tmp_path / "plan.svg")
     drawn = (tmp_path / "plan.svg").read_text()
     for gpu in catalog.gpus().values():
-        takes = plan(PlanRequest(found, checkpoint, gpu, context=4096)).users > 0
+        takes = plan(PlanRequest(found, checkpoint, gpu, context=4096)).concurrent_chats > 0
         assert (f">{gpu.title.removeprefix('NVIDIA ')}<" in drawn) == takes, gpu.name
     report.picture(PlanRequest(found, checkpoint, catalog.gpu("a100-80")), tmp_path / "again.svg")
     assert (tmp_path / "again.svg").read_text() == drawn

@@ -47,7 +47,7 @@ def test_a_preset_fits_wherever_its_pods_may_go(name: str, engine: writer.Engine
     fp8 = "fp8" if "--kv-cache-dtype" in arguments else "auto"
     for gpu in catalog.gpus().values():
         asked = PlanRequest(
-            engine.model, engine.checkpoint, gpu, config["tensorParallelSize"], config["maxModelLen"], engine.plan.ask.users, fp8,
+            engine.model, engine.checkpoint, gpu, config["tensorParallelSize"], config["maxModelLen"], engine.plan.ask.concurrent_chats, fp8,
             int(arguments[arguments.index("--max-num-batched-tokens") + 1]), config["maxNumSeqs"], config["gpuMemoryUtilization"],
         )  # fmt: skip
         try:
@@ -80,7 +80,7 @@ def test_every_gpus_label_lies_above_the_margin() -> None:
 
 
 def test_two_models_share_what_both_can() -> None:
-    text = writer.write(writer.Request(models=("gpt-oss-20b@l4", "mistral-small-24b@a100-80")))
+    text = writer.write(writer.PresetRequest(models=("gpt-oss-20b@l4", "mistral-small-24b@a100-80")))
     values = yaml.safe_load(text)
     assert values["global"]["llm"] == {"model": "gpt-oss-20b", "capabilities": {"tools": True, "vision": False}}
     assert [engine["name"] for engine in values["vllm-stack"]["servingEngineSpec"]["modelSpec"]] == ["gpt-oss-20b", "mistral-small-24b"]
@@ -95,7 +95,7 @@ def test_two_models_share_what_both_can() -> None:
     ],
 )
 def test_weights_from_elsewhere_are_read_only_and_nothing_is_fetched(weights: str, source: dict) -> None:
-    engine = spec(writer.write(writer.Request(models=("gpt-oss-20b",), gpu="l4", weights=weights)))
+    engine = spec(writer.write(writer.PresetRequest(models=("gpt-oss-20b",), gpu="l4", weights=weights)))
     assert engine["extraVolumes"] == [{"name": "weights", **source}]
     assert engine["extraVolumeMounts"] == [{"name": "weights", "mountPath": "/weights", "readOnly": True}]
     assert engine["modelURL"] == "/weights/openai/gpt-oss-20b"
@@ -112,7 +112,7 @@ def pod(text: str) -> dict:
 @pytest.mark.charts
 def test_a_gated_model_is_fetched_with_a_token_before_it_starts() -> None:
     """The init container has the token, and the engine asks nobody."""
-    text = writer.write(writer.Request(models=("llama33-70b",), gpu="h200", prefetch=True, token_secret="hub"))
+    text = writer.write(writer.PresetRequest(models=("llama33-70b",), gpu="h200", prefetch=True, token_secret="hub"))
     (first,), (engine,) = pod(text)["initContainers"], pod(text)["containers"]
     assert first["args"] == [spec(text)["modelURL"], "--revision", "main"]
     assert {"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": {"name": "hub", "key": "token"}}} in first["env"]
@@ -143,6 +143,7 @@ def test_the_volume_holds_the_weights() -> None:
         ("", ("preset needs a model", "gpt-oss-120b")),
         ("gpt-os --gpu l4", ("there is no model 'gpt-os'", "gpt-oss-20b")),
         ("gpt-oss-20b", ("which GPU is gpt-oss-20b for?", "a100-80")),
+        ("gpt-oss-20b --gpu l4 --users 5", ("--users is now called --concurrent-chats", "Give --concurrent-chats 5 instead")),
         ("gpt-oss-20b --gpu l5", ("there is no GPU 'l5'", "l4")),
         ("gpt-oss-20b@l5x2", ("there is no GPU 'l5'",)),
         ("gpt-oss-120b --gpu l4", ("gpt-oss-120b does not fit: the weights", "GiB short", "What would fit: --gpus 4", "--gpu a100-80")),
@@ -184,7 +185,7 @@ def test_a_model_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     ).model_dump(exclude={"name"})  # fmt: skip
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump({**body, "checkpoints": [dict(item) for item in body["checkpoints"]]}, default_flow_style=False))
     monkeypatch.setattr(catalog, "models", lambda: {"mine": catalog.read_model(tmp_path / "mine.yaml")})
-    assert spec(writer.write(writer.Request(models=("mine",), gpu="l40s")))["modelURL"] == "me/Mine-14B"
+    assert spec(writer.write(writer.PresetRequest(models=("mine",), gpu="l40s")))["modelURL"] == "me/Mine-14B"
     (tmp_path / "mine.yaml").write_text((tmp_path / "mine.yaml").read_text().replace("disk: 29.5", "disk: much"))
     with pytest.raises(writer.UserError, match=r"mine.yaml is no model of the catalogue: checkpoints.0.disk"):
         catalog.read_model(tmp_path / "mine.yaml")
@@ -195,19 +196,19 @@ def test_a_pinned_revision_reaches_engine_and_download(monkeypatch: pytest.Monke
     model = catalog.models()["gpt-oss-20b"]
     pinned = model.model_copy(update={"checkpoints": (model.checkpoints[0].model_copy(update={"revision": "0123abc"}),)})
     monkeypatch.setattr(catalog, "models", lambda: {"gpt-oss-20b": pinned})
-    text = writer.write(writer.Request(models=("gpt-oss-20b",), gpu="l4", prefetch=True))
+    text = writer.write(writer.PresetRequest(models=("gpt-oss-20b",), gpu="l4", prefetch=True))
     assert spec(text)["modelRevision"] == "0123abc"
     assert pod(text)["initContainers"][0]["args"][1:] == ["--revision", "0123abc"]
-    assert "modelRevision" not in spec(writer.write(writer.Request(models=("gpt-oss-20b",), gpu="l4", weights="/srv/models")))
+    assert "modelRevision" not in spec(writer.write(writer.PresetRequest(models=("gpt-oss-20b",), gpu="l4", weights="/srv/models")))
 
 
-def smallest(model: str) -> writer.Request:
+def smallest(model: str) -> writer.PresetRequest:
     """A preset of the model on the fewest and smallest GPUs that take it."""
     found = catalog.models()[model]
     token = "hub" if found.license.gated else ""
     for gpus in (1, 2, 4, 8):
         for gpu in sorted(catalog.gpus().values(), key=lambda item: item.memory):
-            request = writer.Request(models=(model,), gpu=gpu.name, gpus=gpus, context=8192, token_secret=token)
+            request = writer.PresetRequest(models=(model,), gpu=gpu.name, gpus=gpus, context=8192, token_secret=token)
             try:
                 writer.engines(request)
             except writer.UserError:

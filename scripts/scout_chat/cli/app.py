@@ -182,7 +182,23 @@ def schema_command(
 
 GpuName = Annotated[str, typer.Option("--gpu", help="A GPU of schema/catalog/gpus.yaml, for example a100-80.")]
 Context = Annotated[str | None, typer.Option("--context", help="Tokens of context, for example 32768 or 32k.")]
-Users = Annotated[int | None, typer.Option("--users", help="Chats of a full context that must be in the cache at once.")]
+ConcurrentChats = Annotated[
+    int | None,
+    typer.Option(
+        "--concurrent-chats",
+        help="Chats of a full context that must fit in the KV cache at the same time. That is the number of people in the chat, "
+        "times the share of their time in which they wait for an answer (docs/planner.md).",
+    ),
+]
+
+
+def renamed_users(value: int | None) -> None:
+    """Raise UserError for ``--users``, the former name of ``--concurrent-chats``."""
+    if value is not None:
+        raise UserError("--users is now called --concurrent-chats: it counts chats at the same time, not people", f"Give --concurrent-chats {value} instead.")
+
+
+Users = Annotated[int | None, typer.Option("--users", hidden=True, callback=renamed_users)]
 KvDtype = Annotated[str, typer.Option("--kv-dtype", help="The cache's numbers: auto (bf16) or fp8.")]
 BatchedTokens = Annotated[int, typer.Option("--max-num-batched-tokens", help="vLLM's argument: tokens in one step.")]
 
@@ -209,6 +225,7 @@ def plan_command(
     gpu: GpuName = "",
     gpus: Annotated[int | None, typer.Option(help="GPUs of one engine.")] = None,
     context: Context = None,
+    concurrent_chats: ConcurrentChats = None,
     users: Users = None,
     kv_dtype: KvDtype = "auto",
     kv_gib: Annotated[
@@ -216,7 +233,7 @@ def plan_command(
     ] = None,
     tensor_parallel: Annotated[int | None, typer.Option(help="The same as --gpus, in vLLM's words.")] = None,
     max_num_batched_tokens: BatchedTokens = 2048,
-    max_num_seqs: Annotated[int | None, typer.Option(help="vLLM's argument: sequences in one step; by default twice the users.")] = None,
+    max_num_seqs: Annotated[int | None, typer.Option(help="vLLM's argument: sequences in one step; by default twice the concurrent chats.")] = None,
     utilization: Annotated[float | None, typer.Option(help="vLLM's --gpu-memory-utilization; by default 0.92, or 0.95 where that is needed.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every model of the catalogue on that GPU, what fits first.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
@@ -237,17 +254,17 @@ def plan_command(
     if everything:
         if model or not card:
             raise UserError("plan --all needs --gpu, and no model")
-        rows = ranking(card, spread, length, users)
+        rows = ranking(card, spread, length, concurrent_chats)
         if as_json:
             print(json.dumps([row.as_json() if not isinstance(row, UserError) else {"model": item.name, "error": str(row)} for item, row in rows], indent=1))
         else:
-            Console(width=160).print(report.ranking(rows, users))
+            Console(width=160).print(report.ranking(rows, concurrent_chats))
         return
     if not model:
         raise UserError("plan needs a model, or --all", f"Models: {', '.join(catalog.models())}")
     found, checkpoint = catalog.find(model)
     ask = PlanRequest(
-        found, checkpoint, card, spread, length or min(CONTEXT, found.longest), users, kv_dtype_of(kv_dtype), max_num_batched_tokens,
+        found, checkpoint, card, spread, length or min(CONTEXT, found.longest), concurrent_chats, kv_dtype_of(kv_dtype), max_num_batched_tokens,
         max_num_seqs, utilization, kv_gib, "cpu" if gpu == "cpu" else "cuda",
     )  # fmt: skip
     answer = plan(ask)
@@ -305,6 +322,7 @@ def preset_command(
     gpu: Annotated[str, typer.Option(help="A GPU of schema/catalog/gpus.yaml, or cpu.")] = "",
     gpus: Annotated[int, typer.Option(help="GPUs of one engine.")] = 1,
     context: Context = None,
+    concurrent_chats: ConcurrentChats = None,
     users: Users = None,
     kv_dtype: KvDtype = "auto",
     kv_gib: Annotated[int | None, typer.Option(help="With --gpu cpu: GiB of memory for the cache.")] = None,
@@ -320,10 +338,10 @@ def preset_command(
     """Write a values file for one or more models, planned, with comments."""
     from scout_chat.presets import writer
 
-    request = writer.Request(
-        models=tuple(models or ()), gpu=gpu, gpus=gpus, context=tokens(context), users=users, kv_dtype=kv_dtype_of(kv_dtype), kv_gib=kv_gib,
-        max_num_batched_tokens=max_num_batched_tokens, replicas=replicas, weights=weights, prefetch=prefetch, offline=offline,
-        token_secret=token_secret, release=release,
+    request = writer.PresetRequest(
+        models=tuple(models or ()), gpu=gpu, gpus=gpus, context=tokens(context), concurrent_chats=concurrent_chats,
+        kv_dtype=kv_dtype_of(kv_dtype), kv_gib=kv_gib, max_num_batched_tokens=max_num_batched_tokens,
+        replicas=replicas, weights=weights, prefetch=prefetch, offline=offline, token_secret=token_secret, release=release,
     )  # fmt: skip
     text = writer.write(request)
     if output:

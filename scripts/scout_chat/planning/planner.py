@@ -34,7 +34,7 @@ class PlanRequest:
     gpu: Gpu | None
     tensor_parallel: int = 1
     context: int = CONTEXT
-    users: int | None = None
+    concurrent_chats: int | None = None
     kv_dtype: str = "auto"
     max_num_batched_tokens: int = BATCHED_TOKENS
     max_num_seqs: int | None = None
@@ -97,18 +97,18 @@ class Plan:
         return self.kv_bytes >= self.cache.bytes_needed(self.ask.context)
 
     @property
-    def users(self) -> int:
+    def concurrent_chats(self) -> int:
         """Chats of a full context that are in the cache at once; more of them wait for their turn."""
         return floor(self.max_concurrency) if self.starts else 0
 
     @property
     def bottleneck(self) -> str:
-        """What stands in the way: weights, one request, users; empty if it fits."""
+        """What stands in the way: weights, one request, concurrent chats; empty if it fits."""
         if self.kv_gib <= 0:
             return "weights"
         if not self.starts:
             return "one request"
-        return "users" if self.users < (self.ask.users or 1) else ""
+        return "concurrent chats" if self.concurrent_chats < (self.ask.concurrent_chats or 1) else ""
 
     @property
     def fits(self) -> bool:
@@ -117,14 +117,14 @@ class Plan:
     @property
     def shortfall_gib(self) -> float:
         """GiB of each GPU that are missing for what was asked."""
-        return max(0.0, self.cache.bytes_needed(self.ask.context, self.ask.users or 1) / GIB - self.kv_gib)
+        return max(0.0, self.cache.bytes_needed(self.ask.context, self.ask.concurrent_chats or 1) / GIB - self.kv_gib)
 
     @property
     def max_num_seqs(self) -> int:
-        """Sequences in one step: as asked, or twice the users, so that titles do not wait for answers."""
+        """Sequences in one step: as asked, or twice the concurrent chats, so that titles do not wait for answers."""
         if self.ask.max_num_seqs:
             return self.ask.max_num_seqs
-        wanted, most = (self.ask.users, MOST_SEQUENCES) if self.ask.users else (self.users, 64)
+        wanted, most = (self.ask.concurrent_chats, MOST_SEQUENCES) if self.ask.concurrent_chats else (self.concurrent_chats, 64)
         sequences = 8
         while sequences < 2 * wanted and sequences < most:
             sequences *= 2
@@ -134,7 +134,7 @@ class Plan:
     @property
     def longest(self) -> int:
         """The longest context, in whole KiB of tokens, with which what was asked for fits; 0 if none."""
-        return self.cache.longest(self.kv_bytes, self.ask.model.longest, self.ask.users or 1) // 1024 * 1024
+        return self.cache.longest(self.kv_bytes, self.ask.model.longest, self.ask.concurrent_chats or 1) // 1024 * 1024
 
     def why(self) -> str:
         """One sentence for ``binds``."""
@@ -147,9 +147,9 @@ class Plan:
             return (
                 f"one request of {ask.context} tokens takes {self.cache.bytes_needed(ask.context) / GIB:.2f} GiB of cache, and {many} leaves {self.kv_gib:.2f}"
             )
-        if self.bottleneck == "users":
-            return f"{chats(self.users)} of {ask.context} tokens fit at once, and {ask.users} are asked for"
-        return f"{chats(self.users)} of {ask.context} tokens fit at once"
+        if self.bottleneck == "concurrent chats":
+            return f"{chats(self.concurrent_chats)} of {ask.context} tokens fit at once, and {ask.concurrent_chats} are asked for"
+        return f"{chats(self.concurrent_chats)} of {ask.context} tokens fit at once"
 
     def as_json(self) -> dict:
         """Everything, in GiB of each GPU, tokens and blocks."""
@@ -161,7 +161,7 @@ class Plan:
             "gpu": ask.gpu.name if ask.gpu else None,
             "tensor_parallel": ask.tensor_parallel,
             "context": ask.context,
-            "users": ask.users,
+            "concurrent_chats": ask.concurrent_chats,
             "kv_dtype": ask.kv_dtype,
             "max_num_batched_tokens": ask.max_num_batched_tokens,
             "max_num_seqs": self.max_num_seqs,
@@ -196,8 +196,13 @@ def plan(ask: PlanRequest) -> Plan:
         raise UserError(
             f"{model.title} was made for {model.longest} tokens of context, and {ask.context} are asked for", f"Ask for --context {model.longest} at most."
         )
-    if min(ask.context, ask.tensor_parallel, ask.max_num_batched_tokens, *(number for number in (ask.users, ask.max_num_seqs) if number is not None)) < 1:
-        raise UserError("context, users, GPUs, tokens and sequences are 1 or more")
+    if (
+        min(
+            ask.context, ask.tensor_parallel, ask.max_num_batched_tokens, *(number for number in (ask.concurrent_chats, ask.max_num_seqs) if number is not None)
+        )
+        < 1
+    ):
+        raise UserError("context, concurrent chats, GPUs, tokens and sequences are 1 or more")
     if refusal := model.architecture.refuses(ask.tensor_parallel):
         fine = [str(number) for number in (1, 2, 4, 8) if not model.architecture.refuses(number)]
         raise UserError(f"{model.title}: {refusal}", f"It can be on {', '.join(fine)}.")
@@ -225,7 +230,7 @@ def plan(ask: PlanRequest) -> Plan:
     if ask.utilization:
         return Plan(ask)
     usual = Plan(replace(ask, utilization=UTILIZATION))
-    enough = usual.fits and (ask.users or usual.users >= 4)
+    enough = usual.fits and (ask.concurrent_chats or usual.concurrent_chats >= 4)
     return usual if enough or ask.tensor_parallel > 1 else Plan(replace(ask, utilization=TIGHT))
 
 
@@ -263,15 +268,15 @@ def changes(short: Plan) -> list[tuple[str, Plan]]:
         except UserError:
             return False
         if other.fits:
-            found.append((text.format(chats=chats(other.users)), other))
+            found.append((text.format(chats=chats(other.concurrent_chats)), other))
         return other.fits
 
     if ask.kv_gib is not None or ask.gpu is None:
         if short.longest >= 1024:
             consider(f"--context {short.longest}", context=short.longest)
         return found
-    if ask.users and ask.users > 1 and short.users:
-        consider(f"--users {short.users}", users=short.users)
+    if ask.concurrent_chats and ask.concurrent_chats > 1 and short.concurrent_chats:
+        consider(f"--concurrent-chats {short.concurrent_chats}", concurrent_chats=short.concurrent_chats)
     if short.longest >= 1024 and short.longest < ask.context:
         consider(f"--context {short.longest}", context=short.longest)
     if ask.kv_dtype == "auto" and not refuses_fp8(ask.model, ask.gpu):
@@ -288,7 +293,7 @@ def changes(short: Plan) -> list[tuple[str, Plan]]:
     return found
 
 
-def ranking(gpu: Gpu, tensor_parallel: int, context: int | None, users: int | None) -> list[tuple[Model, Plan | UserError]]:
+def ranking(gpu: Gpu, tensor_parallel: int, context: int | None, concurrent_chats: int | None) -> list[tuple[Model, Plan | UserError]]:
     """Every model on such GPUs, each with the checkpoint that the catalogue prefers of those that fit: what fits first, the larger model
     first, then what is least short. A model with a shorter context than asked for is asked for its longest."""
     rows = []
@@ -297,7 +302,7 @@ def ranking(gpu: Gpu, tensor_parallel: int, context: int | None, users: int | No
         answers = []
         for checkpoint in model.checkpoints:
             try:
-                answers.append(plan(PlanRequest(model, checkpoint, gpu, tensor_parallel, asked, users)))
+                answers.append(plan(PlanRequest(model, checkpoint, gpu, tensor_parallel, asked, concurrent_chats)))
             except UserError as error:
                 answers.append(error)
         plans = [answer for answer in answers if isinstance(answer, Plan)]

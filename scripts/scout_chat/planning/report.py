@@ -1,4 +1,4 @@
-"""A plan as a person reads it: text for the terminal, and a picture of users against context."""
+"""A plan as a person reads it: text for the terminal, and a picture of concurrent chats against context."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -32,7 +32,7 @@ def text(answer: Plan) -> str:
         f"  chats at once    {max(0.0, answer.max_concurrency):8.2f}      of {ask.context} tokens; more wait for their turn",
         "",
         "  context  " + "".join(f"{context:>9}" for context in _contexts(ask.model)),
-        "  chats    " + "".join(f"{_users(answer, context):>9}" for context in _contexts(ask.model)),
+        "  chats    " + "".join(f"{_chats(answer, context):>9}" for context in _contexts(ask.model)),
         "",
     ]
     if answer.fits:
@@ -49,11 +49,11 @@ def _contexts(model: Model) -> list[int]:
     return [context for context in CONTEXTS if context <= model.longest] or [model.longest]
 
 
-def _users(answer: Plan, context: int) -> int:
-    return Plan(replace(answer.ask, context=context)).users
+def _chats(answer: Plan, context: int) -> int:
+    return Plan(replace(answer.ask, context=context)).concurrent_chats
 
 
-def ranking(rows: list[tuple[Model, Plan | UserError]], users: int | None) -> Table:
+def ranking(rows: list[tuple[Model, Plan | UserError]], concurrent_chats: int | None) -> Table:
     """The whole catalogue on one GPU."""
     table = Table("model", "weights", "GiB", "context", "cache GiB", "chats", "longest", "verdict", box=None)
     for model, answer in rows:
@@ -62,9 +62,9 @@ def ranking(rows: list[tuple[Model, Plan | UserError]], users: int | None) -> Ta
             continue
         ask = answer.ask
         verdict = "fits" if answer.fits else f"{answer.bottleneck}: {answer.shortfall_gib:.1f} GiB short"
-        numbers = (f"{answer.weights_gib:.1f}", str(ask.context), f"{answer.kv_gib:.1f}", str(answer.users), str(answer.longest or "-"))
+        numbers = (f"{answer.weights_gib:.1f}", str(ask.context), f"{answer.kv_gib:.1f}", str(answer.concurrent_chats), str(answer.longest or "-"))
         table.add_row(model.name, ask.checkpoint.quantization, *numbers, verdict)
-    table.caption = f"longest: the context with which {users or 1} chats fit at once"
+    table.caption = f"longest: the context with which {concurrent_chats or 1} chats fit at once"
     return table
 
 
@@ -86,7 +86,7 @@ def picture(ask: PlanRequest, path: Path) -> None:
     for gpu in sorted(catalog.gpus().values(), key=lambda item: item.memory):
         try:
             # One share of the GPU for all of the picture, or it would compare shares.
-            chosen = plan(replace(ask, gpu=gpu, users=None, kv_gib=None, utilization=share))
+            chosen = plan(replace(ask, gpu=gpu, concurrent_chats=None, kv_gib=None, utilization=share))
         except UserError:
             continue
         plans = [Plan(replace(chosen.ask, context=context)) for context in contexts]

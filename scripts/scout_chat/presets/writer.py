@@ -37,7 +37,7 @@ CPU_CONTEXT, CPU_SEQUENCES = 4096, 8
 UNLABELLED = [{"key": "nvidia.com/gpu.product", "operator": "DoesNotExist"}]
 
 
-class Request(BaseModel):
+class PresetRequest(BaseModel):
     """What ``scout-chat preset`` is asked for; the fields are its arguments and options. A model may name GPUs of its own: MODEL@GPUxN."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -45,7 +45,7 @@ class Request(BaseModel):
     gpu: str = ""
     gpus: int = 1
     context: int | None = None
-    users: int | None = None
+    concurrent_chats: int | None = None
     kv_dtype: str = "auto"
     kv_gib: int | None = None
     max_num_batched_tokens: int = BATCHED_TOKENS
@@ -70,7 +70,7 @@ class Request(BaseModel):
 class Engine:
     """One entry of modelSpec. ``plan`` is for the GPU that was named; ``others`` are plans for every GPU that its pods may go to."""
 
-    request: Request
+    request: PresetRequest
     plan: Plan
     others: tuple[Plan, ...] = ()
 
@@ -195,7 +195,7 @@ def _capability(least: str) -> list[list[dict]]:
     return [newer, [same, {"key": "nvidia.com/gpu.compute.minor", "operator": "Gt", "values": [str(minor - 1)]}]]
 
 
-def engines(request: Request) -> list[Engine]:
+def engines(request: PresetRequest) -> list[Engine]:
     """An engine for each model, planned. Raises UserError for what would not start, or not hold what is asked for, with what would."""
     if not request.models:
         raise UserError("preset needs a model", f"Models: {', '.join(catalog.models())}")
@@ -208,22 +208,22 @@ def engines(request: Request) -> list[Engine]:
     return made
 
 
-def _place(request: Request, word: str) -> tuple[str, str, int]:
+def _place(request: PresetRequest, word: str) -> tuple[str, str, int]:
     """MODEL, MODEL@GPU or MODEL@GPUxN: the model, its GPU, and how many of them."""
     model, gpu, gpus = re.fullmatch(r"([^@]*)(?:@(.+?)(?:x(\d+))?)?", word).groups()
     return (model, gpu, int(gpus or 1)) if gpu else (model, request.gpu, request.gpus)
 
 
-def _check_options(request: Request, gpus: set[str]) -> None:
+def _check_options(request: PresetRequest, gpus: set[str]) -> None:
     """Raises UserError for an option that would not be used: none is dropped in silence."""
 
     def given(*options: str) -> str:
-        return next((f"--{name.replace('_', '-')}" for name in options if getattr(request, name) != Request.model_fields[name].default), "")
+        return next((f"--{name.replace('_', '-')}" for name in options if getattr(request, name) != PresetRequest.model_fields[name].default), "")
 
     if "cpu" in gpus:
         if len(request.models) > 1:
             raise UserError("a preset for a CPU takes one model: it is the small one that tries the chart out")
-        if unused := given("gpus", "users", "weights", "prefetch", "offline", "token_secret", "replicas"):
+        if unused := given("gpus", "concurrent_chats", "weights", "prefetch", "offline", "token_secret", "replicas"):
             raise UserError(f"a preset for a CPU takes no {unused}", "Options with --gpu cpu: --context, --kv-gib, --kv-dtype.")
     elif given("kv_gib"):
         raise UserError("--kv-gib is for --gpu cpu: on a GPU the cache takes what the weights leave", "scout-chat plan shows how much that is.")
@@ -231,7 +231,7 @@ def _check_options(request: Request, gpus: set[str]) -> None:
         raise UserError(f"{unused} is for weights that are fetched, and with --weights or --offline none are", "Leave one of them out.")
 
 
-def _engine(request: Request, name: str, gpu_name: str, gpus: int) -> Engine:
+def _engine(request: PresetRequest, name: str, gpu_name: str, gpus: int) -> Engine:
     model, checkpoint = catalog.find(name)
     if not checkpoint.disk:
         hint = "Add schema/catalog/models/<name>.yaml (docs/planner.md), then ask again."
@@ -255,13 +255,13 @@ def _engine(request: Request, name: str, gpu_name: str, gpus: int) -> Engine:
     if not gpu_name:
         raise UserError(f"which GPU is {model.title} for?", f"--gpu, one of cpu, {', '.join(catalog.gpus())}")
     gpu, context = catalog.gpu(gpu_name), request.context or min(CONTEXT, model.longest)
-    first = _fitting(plan(PlanRequest(model, checkpoint, gpu, gpus, context, request.users, **asked)))
+    first = _fitting(plan(PlanRequest(model, checkpoint, gpu, gpus, context, request.concurrent_chats, **asked)))
     fixed = replace(first.ask, max_num_seqs=first.max_num_seqs)
     answers = [answer for other in catalog.gpus().values() if (answer := _try(replace(fixed, gpu=other)))]
     # What is promised holds on every card of that size or more.
-    users = request.users or min(answer.users for answer in answers if answer.starts and answer.ask.gpu.memory >= gpu.memory)
-    others = [Plan(replace(answer.ask, users=users)) for answer in answers]
-    return Engine(request, Plan(replace(fixed, users=users)), tuple(other for other in others if other.fits))
+    concurrent_chats = request.concurrent_chats or min(answer.concurrent_chats for answer in answers if answer.starts and answer.ask.gpu.memory >= gpu.memory)
+    others = [Plan(replace(answer.ask, concurrent_chats=concurrent_chats)) for answer in answers]
+    return Engine(request, Plan(replace(fixed, concurrent_chats=concurrent_chats)), tuple(other for other in others if other.fits))
 
 
 def _try(ask: PlanRequest) -> Plan | None:
@@ -278,7 +278,7 @@ def _fitting(answer: Plan) -> Plan:
     raise UserError(f"{answer.ask.model.title} does not fit: {answer.why()} ({answer.shortfall_gib:.1f} GiB short)", f"What would fit: {what}")
 
 
-def write(request: Request) -> str:
+def write(request: PresetRequest) -> str:
     """The values file."""
     made = engines(request)
     environment = jinja2.Environment(
@@ -308,9 +308,9 @@ def _flow(value: object) -> str:
 
 
 @cache
-def shipped() -> dict[str, Request]:
+def shipped() -> dict[str, PresetRequest]:
     """The shipped presets by the names of their files under values/, without .yaml."""
-    return {name: Request.model_validate(body) for name, body in kubeyaml.load(SHIPPED.read_text()).items()}
+    return {name: PresetRequest.model_validate(body) for name, body in kubeyaml.load(SHIPPED.read_text()).items()}
 
 
 def reference() -> str:
@@ -327,7 +327,7 @@ def reference() -> str:
     for name, request in shipped().items():
         for engine in engines(request):
             ask, model = engine.plan.ask, engine.model
-            chats = ", ".join(f"{other.users} {other.ask.gpu.name}" for other in engine.others) or f"{engine.plan.users} cpu"
+            chats = ", ".join(f"{other.concurrent_chats} {other.ask.gpu.name}" for other in engine.others) or f"{engine.plan.concurrent_chats} cpu"
             cells = [
                 f"[{name}](../values/{name}.yaml)",
                 model.title,
