@@ -15,7 +15,7 @@ from types import ModuleType
 import kubernetes
 import pytest
 from scout_chat.chart.render import Case
-from scout_chat.chat import install, quickstart
+from scout_chat.chat import install, quickstart, readiness
 from scout_chat.chat.open_webui import WebUI
 from scout_chat.cluster.kubectl import Kubectl
 from scout_chat.cluster.provider import provider as choose_provider
@@ -68,14 +68,14 @@ def local(provider: ModuleType) -> Case:
 def deploy(case: Case, provider: ModuleType) -> str:
     """Installs or upgrades and waits as ``make chat`` does. Returns Helm's output."""
     output = install.install(case, provider.kubeconfig())
-    quickstart.wait_for_pods(Kubectl(provider.kubeconfig(), case.namespace), case, print)
+    readiness.wait_for_pods(Kubectl(provider.kubeconfig(), case.namespace), case, print)
     return output
 
 
 def signed_in(account: quickstart.Account) -> WebUI:
     """A client of the account's, once the chat lists the model."""
     ui = WebUI(account.url).sign_in(account.email, account.password)
-    quickstart.wait_for_model(ui, account.model)
+    readiness.wait_for_model(ui, account.model)
     return ui
 
 

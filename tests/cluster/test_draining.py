@@ -13,7 +13,7 @@ from types import ModuleType
 import kubernetes
 import pytest
 from scout_chat.chart.render import Case
-from scout_chat.chat import install, quickstart
+from scout_chat.chat import install, quickstart, readiness
 from scout_chat.chat.open_webui import Answer, WebUI
 from scout_chat.cluster.kubectl import Kubectl
 
@@ -114,5 +114,5 @@ def test_a_router_that_is_deleted_hands_the_answer_on_to_its_end(
 
 
 def wait_until_it_serves(person: WebUI, account: quickstart.Account, release: Case, provider: ModuleType) -> None:
-    quickstart.wait_for_pods(Kubectl(provider.kubeconfig(), release.namespace), release, print)
-    quickstart.wait_for_model(person, account.model)
+    readiness.wait_for_pods(Kubectl(provider.kubeconfig(), release.namespace), release, print)
+    readiness.wait_for_model(person, account.model)

@@ -9,7 +9,7 @@ import pytest
 from scout_chat.chart.recorded import chart_for
 from scout_chat.chart.render import render
 from scout_chat.chart.scenarios import scenario
-from scout_chat.chat import install, quickstart
+from scout_chat.chat import install, readiness
 from scout_chat.cluster.kubectl import Kubectl
 from scout_chat.core import kubeyaml
 from scout_chat.core.errors import UserError
@@ -122,7 +122,7 @@ def test_an_engine_that_dies_is_reported_with_its_last_lines(provider: ModuleTyp
     install.install(case, provider.kubeconfig())
     try:
         with pytest.raises(UserError, match="unrecognized arguments: -zz") as error:
-            quickstart.wait_for_pods(Kubectl(provider.kubeconfig(), case.namespace), case, print)
+            readiness.wait_for_pods(Kubectl(provider.kubeconfig(), case.namespace), case, print)
         assert "vllm in chat-smollm2-135m-deployment-vllm" in str(error.value)
         assert error.value.hint == "Likely cause: this vLLM release does not know an argument of vllmConfig.extraArgs"
     finally:

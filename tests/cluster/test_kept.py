@@ -13,7 +13,7 @@ from types import ModuleType
 import pytest
 from scout_chat.chart.render import Case, RenderError
 from scout_chat.chart.scenarios import scenario
-from scout_chat.chat import install, quickstart
+from scout_chat.chat import install, readiness
 from scout_chat.chat.open_webui import WebUI
 from scout_chat.cluster.kubectl import Kubectl
 from scout_chat.core.paths import CHART, PRESETS, ROOT
@@ -79,7 +79,7 @@ def test_a_failed_upgrade_that_is_rolled_back_keeps_them_too(case: Case, kubectl
     with pytest.raises(RenderError):
         install.helm(*command, "--wait", "--timeout", "15s", ROLL_BACK[case.helm], kubeconfig=provider.kubeconfig(), version=case.helm)
     assert {name: kubectl.get(*name.split("/"))["metadata"]["uid"] for name in EVERYTHING} == before
-    quickstart.wait_for_pods(kubectl, case, print)
+    readiness.wait_for_pods(kubectl, case, print)
 
 
 def test_everything_goes_when_it_is_asked_for(case: Case, kubectl: Kubectl, provider: ModuleType) -> None:

@@ -17,7 +17,7 @@ import kubernetes
 import pytest
 from scout_chat.chart.recorded import chart_for
 from scout_chat.chart.render import Case, Object, render
-from scout_chat.chat import quickstart
+from scout_chat.chat import readiness
 from scout_chat.cluster.kubectl import Kubectl
 from scout_chat.images import weights
 from scout_chat.planning import architecture, calibration, catalog
@@ -137,7 +137,7 @@ def running(request: pytest.FixtureRequest, provider: ModuleType, kubectl: Kubec
     file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": [item.body for item in engine_objects(case)]}))
     kubectl.run("apply", "--server-side", "-f", str(file))
     try:
-        quickstart.wait_for_pods(kubectl, case, print)
+        readiness.wait_for_pods(kubectl, case, print)
         (pod,) = api.list_namespaced_pod(case.namespace, label_selector=f"model={start.name}").items
         log = api.read_namespaced_pod_log(pod.metadata.name, case.namespace, container="vllm")
         with forwarded(provider, case.namespace, f"{case.release}-{start.name}-deployment-vllm") as url:

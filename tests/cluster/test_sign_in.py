@@ -14,7 +14,7 @@ from types import ModuleType
 import httpx
 import pytest
 from scout_chat.chart.render import Case
-from scout_chat.chat import install, quickstart
+from scout_chat.chat import install, quickstart, readiness
 from scout_chat.chat.open_webui import WebUI
 from scout_chat.cluster.kubectl import Kubectl
 
@@ -191,5 +191,5 @@ def test_without_roles_every_account_of_the_provider_works(admin_alone: Release,
     token = provider_of_identities.sign_in(admin_alone.url, "cleo")
     assert admin_alone.account(token)["role"] == "user"
     ui = WebUI(admin_alone.url).use(token)
-    quickstart.wait_for_model(ui, "smollm2-135m")
+    readiness.wait_for_model(ui, "smollm2-135m")
     assert "Paris" in ui.chat(quickstart.QUESTION, "smollm2-135m").text
