@@ -8,7 +8,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from scout_chat.chat import diagnosis
 from scout_chat.cluster import host, provider
 from scout_chat.core import tools
 from scout_chat.core.errors import UserError
@@ -124,50 +123,3 @@ def test_only_the_nodes_chains_are_removed(monkeypatch: pytest.MonkeyPatch) -> N
     (kept,) = restored
     assert "KUBE" not in kept and "CNI" not in kept
     assert ":MINE - [0:0]" in kept and "-A PREROUTING -p tcp --dport 81 -j MINE" in kept and "-A MINE -j ACCEPT" in kept
-
-
-@pytest.mark.parametrize(
-    ("log", "reason", "meaning"),
-    [
-        ("RuntimeError: Insufficient space in /dev/shm: 160 MiB required, 64 MiB free", "Error", "shmSize"),
-        ("vllm: error: unrecognized arguments: --disable-log-requests", "Error", "extraArgs"),
-        ("ValueError: Cannot find the config file for awq", "Error", "quantised"),
-        ("ValueError: To serve at least one request with the models's max seq len (131072), 4.5 GiB KV cache is needed", "Error", "maxModelLen"),
-        ("torch.OutOfMemoryError: CUDA out of memory.", "Error", "gpuMemoryUtilization"),
-        ("huggingface_hub.errors.LocalEntryNotFoundError: Cannot find an appropriate cached snapshot folder", "Error", "hub cannot be reached"),
-        ("", "OOMKilled", "limitMemory"),
-        ("something new", "Error", ""),
-    ],
-)
-def test_a_dying_engine_is_explained(log: str, reason: str, meaning: str) -> None:
-    assert meaning in diagnosis.cause(log, reason)
-    assert bool(diagnosis.cause(log, reason)) == bool(meaning)
-
-
-DEAD = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
-
-
-@pytest.mark.parametrize(
-    ("state", "last", "died"),
-    [
-        (DEAD, {}, False),
-        ({"waiting": {"reason": "CrashLoopBackOff"}}, DEAD, True),
-        ({"running": {}}, DEAD, False),
-        ({"waiting": {"reason": "ContainerCreating"}}, DEAD, False),
-        ({"terminated": {"exitCode": 0, "reason": "Completed"}}, {}, False),
-    ],
-    ids=["ended once", "keeps ending", "runs again", "starts again", "done"],
-)
-def test_a_container_is_dead_when_it_keeps_ending(state: dict, last: dict, died: bool) -> None:
-    entry = {"name": "vllm", "ready": False, "restartCount": 1, "state": state, "lastState": last}
-    (container,) = diagnosis.containers({"status": {"containerStatuses": [entry]}})
-    assert container.died == died
-    assert not died or container.reason == "OOMKilled"
-
-
-def test_a_pod_that_cannot_start_is_explained() -> None:
-    waiting = {"reason": "ImagePullBackOff", "message": 'Back-off pulling image "vllm/vllm-openai:v9"'}
-    status = {"containerStatuses": [{"name": "vllm", "ready": False, "restartCount": 0, "state": {"waiting": waiting}}]}
-    assert diagnosis.stuck({"status": status}) == 'vllm: ImagePullBackOff: Back-off pulling image "vllm/vllm-openai:v9"'
-    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."}
-    assert diagnosis.stuck({"status": {"conditions": [condition]}}) == "no node takes it: 0/1 nodes are available: 1 Insufficient nvidia.com/gpu."

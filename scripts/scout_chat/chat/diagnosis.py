@@ -1,74 +1,87 @@
-"""Why a pod is not ready: its state in a few words, its last lines, and the likely cause of a death."""
+"""Explain why a pod is not ready: the state of its containers, and the likely cause when one keeps dying."""
 
 import re
 from dataclasses import dataclass
 
-# What a dying engine says last, and what it means. The first match wins.
+from scout_chat.core.kubeyaml import KubeObject
+
+# Patterns of an engine's last lines, and their meaning. The first match counts.
 CAUSES = {
     r"Insufficient space in /dev/shm": "the shared memory volume is too small: raise modelSpec[].shmSize (and set vllmConfig.tensorParallelSize)",
     r"No space left on device": "the volume is full: raise modelSpec[].pvcStorage, or free space on the node",
     r"unrecognized arguments": "this vLLM release does not know an argument of vllmConfig.extraArgs",
     r"KeyError: .*parser|invalid (tool call|reasoning) parser": "toolCallParser or --reasoning-parser names a parser that this vLLM release lacks",
-    r"Cannot find the config file for (awq|gptq)": "--quantization is set, but the repository is not quantised: use the quantised repository, without it",
+    r"Cannot find the config file for (awq|gptq)": (
+        "--quantization is set, but the repository is not quantized: use the quantized repository, without --quantization"
+    ),
     r"GiB KV cache is needed|available KV cache memory|No available memory for the cache blocks": (
         "the context does not fit beside the weights: lower maxModelLen or maxNumSeqs, or raise gpuMemoryUtilization"
     ),
-    r"out of memory|OutOfMemoryError": "the accelerator's memory is full: lower gpuMemoryUtilization, maxNumSeqs or maxModelLen, or use a larger GPU",
+    r"out of memory|OutOfMemoryError": "the GPU's memory is full: lower gpuMemoryUtilization, maxNumSeqs or maxModelLen, or use a larger GPU",
     r"(401|403) Client Error|GatedRepoError|RepositoryNotFoundError|is not a valid model identifier": (
-        "the hub refuses the repository: check modelURL, and modelSpec[].hf_token for a gated model"
+        "the Hugging Face Hub refuses the repository: check modelURL, and modelSpec[].hf_token for a gated model"
     ),
     r"LocalEntryNotFoundError|We couldn't connect|Max retries exceeded|Temporary failure in name resolution|offline mode": (
-        "the weights are not on the volume, and the hub cannot be reached from the node"
+        "the weights are not on the volume, and the node cannot reach the Hugging Face Hub"
     ),
-    r"VLLM_PORT .*tcp://": "a Service called vllm in this namespace sets VLLM_PORT: rename it",
+    r"VLLM_PORT .*tcp://": "a Service named vllm in this namespace sets the variable VLLM_PORT: rename the Service",
 }
+# Reasons of a waiting container that does not start without a change.
+STUCK = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError", "ErrImageNeverPull")
 
 
 @dataclass(frozen=True)
 class Container:
-    """A container's standing: ``state`` in words; ``died`` if it keeps ending with an error; ``reason`` as Kubernetes gives it."""
+    """What a pod's status says about one container.
+
+    ``state`` is a few words. ``died``: it is in CrashLoopBackOff and last ended with an error. ``reason`` and ``message`` are Kubernetes'
+    own; for a container that died, ``reason`` is that of its last end.
+    """
 
     name: str
     state: str
     ready: bool
     died: bool
     reason: str
+    message: str
     restarts: int
 
 
-def containers(pod: dict) -> list[Container]:
-    """Of a pod as the API returns it, init containers first."""
+def containers(pod: KubeObject) -> list[Container]:
+    """Return the containers of a pod that have a status, init containers first."""
     status = pod.get("status", {})
     return [_container(entry) for key in ("initContainerStatuses", "containerStatuses") for entry in status.get(key, [])]
 
 
-def _container(entry: dict) -> Container:
+def _container(entry: KubeObject) -> Container:
     (kind, detail), *_ = (entry.get("state") or {"waiting": {}}).items()
     reason = detail.get("reason") or ""
-    # Once may be chance, and is how a node that lost all its processes comes back; Kubernetes says when it is not.
+    # One end may be chance: a node that lost all its processes comes back that way. CrashLoopBackOff says that it keeps ending.
     ended = (entry.get("lastState") or {}).get("terminated", {}) if reason == "CrashLoopBackOff" else {}
-    state = {"running": "running", "waiting": reason or "waiting", "terminated": f"ended ({reason})"}[kind]
-    died = ended.get("exitCode", 0) != 0
-    return Container(entry["name"], state, entry.get("ready", False), died, ended.get("reason") or reason, entry.get("restartCount", 0))
+    return Container(
+        name=entry["name"],
+        state={"running": "running", "waiting": reason or "waiting", "terminated": f"terminated ({reason})"}[kind],
+        ready=entry.get("ready", False),
+        died=ended.get("exitCode", 0) != 0,
+        reason=ended.get("reason") or reason,
+        message=detail.get("message") or "",
+        restarts=entry.get("restartCount", 0),
+    )
 
 
-def stuck(pod: dict) -> str:
-    """Why the pod will not start by itself (no such image, no node that fits); empty if it may."""
+def stuck(pod: KubeObject) -> str:
+    """Return why the pod cannot start without a change (no such image, no node that fits); empty if it may still start."""
     for container in containers(pod):
-        if container.state in ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError", "ErrImageNeverPull"):
-            waiting = next(
-                (entry["state"]["waiting"] for entry in pod["status"]["containerStatuses"] if entry["name"] == container.name and "waiting" in entry["state"]),
-                {},
-            )
-            return f"{container.name}: {container.state}: {waiting.get('message', '')}".strip()
+        if container.state in STUCK:
+            return f"{container.name}: {container.state}: {container.message}".strip()
     for condition in pod.get("status", {}).get("conditions", []):
         if condition["type"] == "PodScheduled" and condition["status"] == "False" and condition.get("reason") == "Unschedulable":
-            return f"no node takes it: {condition.get('message', '')}"
+            return f"no node can run it: {condition.get('message', '')}"
     return ""
 
 
 def cause(log: str, reason: str = "") -> str:
-    """The likely cause of a container's death, from its last lines and Kubernetes' reason; empty if unknown."""
+    """Return the likely cause of a container's death from its last lines and Kubernetes' reason; empty if unknown."""
     if reason == "OOMKilled":
         return "the container used more memory than its limit: raise modelSpec[].limitMemory"
     return next((meaning for pattern, meaning in CAUSES.items() if re.search(pattern, log)), "")
