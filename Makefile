@@ -48,7 +48,7 @@ format: setup ## Let ruff write the Python as it should be
 	$(BIN)/ruff format -q scripts tests
 
 snapshots: setup ## Render the snapshots again, with the real archives
-	$(BIN)/scout-chat snapshot --update
+	$(BIN)/scout-chat snapshot
 
 bench: setup ## Measure the harness against helm-unittest (minutes)
 	$(BIN)/python -m tests.benchmarks.helm_unittest

@@ -106,7 +106,7 @@ def test_an_argument_that_vllm_lacks_is_caught(one_node: None) -> None:
 
 
 def test_what_schema_says_of_vllm_is_so(one_node: None) -> None:
-    """As `scout-chat vllm --check`, and that it would see a difference."""
+    """As `scout-chat vllm record --check`, and that it would see a difference."""
     real = release.extract()
     assert release.text(real) == (release.FOLDER / f"{release.pinned()}.yaml").read_text()
     parsers = real.toolCallParsers[1:]

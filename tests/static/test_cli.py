@@ -41,7 +41,7 @@ def test_a_users_mistake_is_one_message_and_status_1(monkeypatch: pytest.MonkeyP
 
 def test_ci_never_writes_snapshots(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
     monkeypatch.setenv("CI", "true")
-    assert run(monkeypatch, "snapshot", "--update") == 1
+    assert run(monkeypatch, "snapshot") == 1
     assert "CI never writes snapshots" in capsys.readouterr().err
 
 

@@ -52,7 +52,7 @@ def nodes(node: dict, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, .
 
 
 def test_the_committed_files_are_as_generated() -> None:
-    """If this fails after a change that you meant: scout-chat schema --update, read git diff, commit it."""
+    """If this fails after a change that you meant: scout-chat generate, read git diff, commit it."""
     stale = [path.name for path, text in docs.generated_files().items() if not path.exists() or path.read_text() != text]
     assert stale == []
 

@@ -28,7 +28,7 @@ def spec(text: str) -> dict:
 
 def test_every_shipped_file_is_as_written() -> None:
     for path, text in writer.generated_files().items():
-        assert path.read_text() == text, f"{path.name}: scout-chat schema --update"
+        assert path.read_text() == text, f"{path.name}: scout-chat generate"
 
 
 def test_every_values_file_of_a_model_is_shipped() -> None:

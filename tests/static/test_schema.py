@@ -26,7 +26,7 @@ from tests.static.conftest import chart
 
 
 def test_generated_files_are_as_committed() -> None:
-    """If this fails after a change that you meant: scout-chat schema --update, read git diff, commit it."""
+    """If this fails after a change that you meant: scout-chat generate, read git diff, commit it."""
     assert generate.stale() == []
 
 

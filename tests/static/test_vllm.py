@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from scout_chat.chart.render import RenderError, render
 from scout_chat.chart.scenarios import scenario, scenarios
-from scout_chat.cli.app import vllm_command
 from scout_chat.core import kubeyaml
 from scout_chat.core.errors import UserError
 from scout_chat.core.paths import PRESETS
@@ -70,7 +69,7 @@ def test_the_record_is_as_it_would_be_written() -> None:
 
 def test_the_charts_file_says_what_the_record_says() -> None:
     ((path, text),) = release.generated_files().items()
-    assert path.read_text() == text, "Run scout-chat schema --update"
+    assert path.read_text() == text, "Run scout-chat generate"
     said, known = kubeyaml.load(text), release.recorded()
     assert said == {
         "release": known.release,
@@ -109,7 +108,7 @@ def test_the_chart_judges_the_recorded_release_alone() -> None:
     render(replace(unknown, sets=(*unknown.sets, f"{SPEC}.tag=v0.33.0")), chart())
 
 
-def test_what_a_bump_changes_is_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_what_a_bump_changes_is_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     new = release.recorded()
     gone = {name: argument for name, argument in new.arguments.items() if name != "--seed"}
     dtype = new.arguments["--dtype"].model_copy(update={"choices": ("auto", "int8")})
@@ -124,8 +123,7 @@ def test_what_a_bump_changes_is_shown(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.setattr(release, "FOLDER", tmp_path)
     for version in (old, new):
         (tmp_path / f"{version.release}.yaml").write_text(release.text(version))
-    vllm_command(diff=("v0.31.0", "v0.32.0"))
-    assert capsys.readouterr().out.splitlines() == [
+    assert release.changes(release.recorded("v0.31.0"), release.recorded("v0.32.0")) == [
         "removed: --swap-space",
         "added: --seed {type: int}",
         "changed: --dtype choices -int8 +bfloat16 +float +float16 +float32 +half",
@@ -135,5 +133,5 @@ def test_what_a_bump_changes_is_shown(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 def test_a_release_that_is_not_recorded_is_said() -> None:
     with pytest.raises(UserError, match="vLLM v0.1.0 is not recorded") as error:
-        vllm_command(diff=("v0.1.0", release.pinned()))
+        release.recorded("v0.1.0")
     assert error.value.hint == f"schema/vllm has {release.pinned()} alone."

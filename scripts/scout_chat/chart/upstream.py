@@ -53,7 +53,7 @@ def merge(under: KubeObject, over: KubeObject) -> KubeObject:
 
 def text(chart: str) -> str:
     """Return the content of the file under schema/upstream. Raises ChartsMissing without the archive."""
-    header = f"# Generated from {chart} {pins().charts[chart].version} by `scout-chat schema --update`: its values, and what its templates read.\n"
+    header = f"# Generated from {chart} {pins().charts[chart].version} by `scout-chat generate`: its values, and what its templates read.\n"
     return header + kubeyaml.dump(extract(chart))
 
 

@@ -28,6 +28,8 @@ chat_app = typer.Typer(no_args_is_help=True, help="The local chat: everything fr
 cluster_app = typer.Typer(no_args_is_help=True, help="A Kubernetes to install on.")
 app.add_typer(chat_app, name="chat")
 app.add_typer(cluster_app, name="cluster")
+vllm_app = typer.Typer(no_args_is_help=True, help="What each vLLM release accepts, as schema/vllm records it.")
+app.add_typer(vllm_app, name="vllm")
 
 Provider = Annotated[str | None, typer.Option(help="kind, or one-node; by default kind where a Docker engine answers.")]
 
@@ -110,17 +112,12 @@ def tools_command() -> None:
 
 
 @app.command("snapshot")
-def snapshot_command(
-    update: Annotated[bool, typer.Option("--update", help="Write the snapshots anew.")] = False,
-    check: Annotated[bool, typer.Option("--check", help="Compare; exit status 1 if they differ.")] = False,
-) -> None:
-    """Render every case with the real archives and compare with, or write, tests/snapshots."""
-    if update == check:
-        raise UserError("snapshot needs one of --update and --check")
-    if update and os.environ.get("CI"):
+def snapshot_command(check: Annotated[bool, typer.Option("--check", help="Write nothing; exit with status 1 if a snapshot differs.")] = False) -> None:
+    """Render every scenario with the real chart archives and write tests/snapshots."""
+    if not check and os.environ.get("CI"):
         raise UserError("CI never writes snapshots", "Run `make snapshots` where you can read the difference, and commit it.")
     archives.vendor()
-    lines = snapshots.update() if update else [line for case in scenarios().values() for line in snapshots.differences(case)]
+    lines = [line for case in scenarios().values() for line in snapshots.differences(case)] if check else snapshots.update()
     print("\n".join(lines) or "snapshots are as rendered")
     if check and lines:
         raise UserError(f"{len(lines)} snapshots are not as rendered", "Read the difference: make snapshots && git diff tests/snapshots")
@@ -164,20 +161,15 @@ def save(path: Path, text: str) -> None:
         raise UserError(f"{path} cannot be written: {error.strerror}") from None
 
 
-@app.command("schema")
-def schema_command(
-    update: Annotated[bool, typer.Option("--update", help="Write the generated files anew.")] = False,
-    check: Annotated[bool, typer.Option("--check", help="Compare; exit status 1 if they differ.")] = False,
-) -> None:
-    """Generate values.schema.json and the reference of values from schema/ and, with the archives at hand, the upstream charts' keys."""
+@app.command("generate")
+def generate_command(check: Annotated[bool, typer.Option("--check", help="Write nothing; exit with status 1 if a file is stale.")] = False) -> None:
+    """Write every generated file: the values schema, the reference of values, the presets and more."""
     from scout_chat.maintain import generate
 
-    if update == check:
-        raise UserError("schema needs one of --update and --check")
-    if update:
+    if not check:
         print("\n".join(f"written: {path}" for path in generate.write()) or "every file was as generated")
     elif stale := generate.stale():
-        raise UserError(f"not as generated: {', '.join(stale)}", "Run scout-chat schema --update, and read what it changed: git diff")
+        raise UserError(f"not as generated: {', '.join(stale)}", "Run scout-chat generate, and read what it changed: git diff")
 
 
 GpuName = Annotated[str, typer.Option("--gpu", help="A GPU of schema/catalog/gpus.yaml, for example a100-80.")]
@@ -350,30 +342,29 @@ def preset_command(
         print(text, end="")
 
 
-@app.command("vllm")
-def vllm_command(
-    update: Annotated[bool, typer.Option("--update", help="Record the pinned release in schema/vllm.")] = False,
-    check: Annotated[bool, typer.Option("--check", help="Compare; exit status 1 if the record is another.")] = False,
-    diff: Annotated[tuple[str, str] | None, typer.Option("--diff", metavar="OLD NEW", help="What changed between two recorded releases.")] = None,
-) -> None:
-    """What the pinned vLLM accepts, asked of the real one (its packages are installed once), and what changed since another release."""
+@vllm_app.command("record")
+def vllm_record(check: Annotated[bool, typer.Option("--check", help="Write nothing; exit with status 1 if the record differs.")] = False) -> None:
+    """Ask the pinned vLLM release what it accepts and write schema/vllm."""
     from scout_chat.vllm import release
 
-    if update + check + bool(diff) != 1:
-        raise UserError("vllm needs one of --update, --check and --diff")
-    if diff:
-        print("\n".join(release.changes(*map(release.recorded, diff))) or "nothing changed")
-        return
     with Phases().phase("vllm") as progress:
-        if update:
+        if not check:
             print(f"written: {release.update(progress).relative_to(ROOT)}")
         elif lines := release.changes(release.recorded(), release.extract(progress)):
             print("\n".join(lines))
-            raise UserError("schema/vllm is not what the pinned vLLM says", "Run scout-chat vllm --update, and read what it changed: git diff schema/vllm")
+            raise UserError("schema/vllm is not what the pinned vLLM says", "Run scout-chat vllm record, and read what it changed: git diff schema/vllm")
 
 
-@app.command("liveness")
-def liveness_command() -> None:
+@vllm_app.command("diff")
+def vllm_diff(old: str, new: str) -> None:
+    """Show what changed between two recorded vLLM releases."""
+    from scout_chat.vllm import release
+
+    print("\n".join(release.changes(release.recorded(old), release.recorded(new))) or "nothing changed")
+
+
+@app.command("values-coverage")
+def values_coverage_command() -> None:
     """Change every value that the schema accepts, once, and show those that change no object."""
     from scout_chat.values import coverage
 

@@ -55,7 +55,7 @@ def build() -> dict:
         properties[name] = _mirror(name, source) if name in pins().charts else source
     root = {
         "$schema": "http://json-schema.org/draft-07/schema#",
-        "$comment": "Generated from schema/ by `scout-chat schema --update`. Do not edit.",
+        "$comment": "Generated from schema/ by `scout-chat generate`. Do not edit.",
         "title": "Values of scout-chat",
         "type": "object",
         "properties": properties,

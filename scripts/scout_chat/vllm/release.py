@@ -90,7 +90,7 @@ def _read(release: str) -> Release:
     path = FOLDER / f"{release}.yaml"
     if not path.exists():
         there = sorted(file.stem for file in FOLDER.glob("v*.yaml"))
-        hint = "Run scout-chat vllm --update." if release == pinned() else f"schema/vllm has {', '.join(there) or 'none'}{' alone' * (len(there) == 1)}."
+        hint = "Run scout-chat vllm record." if release == pinned() else f"schema/vllm has {', '.join(there) or 'none'}{' alone' * (len(there) == 1)}."
         raise UserError(f"vLLM {release} is not recorded", hint)
     return Release.model_validate(kubeyaml.load(path.read_text()))
 
@@ -133,7 +133,7 @@ def update(progress: Reporter = silent) -> Path:
 def text(release: Release) -> str:
     """The record: an argument a line, a name a line."""
     lines = [
-        f"# Generated from vLLM {release.release} by `scout-chat vllm --update`. Do not edit. scripts/scout_chat/vllm/release.py says what the keys mean.",
+        f"# Generated from vLLM {release.release} by `scout-chat vllm record`. Do not edit. scripts/scout_chat/vllm/release.py says what the keys mean.",
         f"release: {release.release}",
         "arguments:",
         *(f"  {name}: {_flow(argument.model_dump(exclude_defaults=True))}" for name, argument in release.arguments.items()),
@@ -152,7 +152,7 @@ def generated_files() -> dict[Path, str]:
     """The chart's file as it must be: what the schema and the templates ask, no more."""
     known = recorded()
     lines = [
-        "# Generated from schema/vllm by `scout-chat schema --update`. Do not edit.",
+        "# Generated from schema/vllm by `scout-chat generate`. Do not edit.",
         "# What the pinned vLLM release accepts, for the checks of this chart and for its schema.",
         f"release: {known.release}",
         *_wrapped("toolCallParsers", known.toolCallParsers),
