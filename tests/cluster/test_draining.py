@@ -14,7 +14,8 @@ import kubernetes
 import pytest
 from scout_chat.chart.render import Case
 from scout_chat.chat import install, quickstart, readiness
-from scout_chat.chat.open_webui import Answer, WebUI
+from scout_chat.chat.open_webui import WebUI
+from scout_chat.chat.turn import Answer
 from scout_chat.cluster.kubectl import Kubectl
 
 from tests.cluster.conftest import deploy, signed_in, with_sets

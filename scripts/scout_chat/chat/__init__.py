@@ -1,2 +1,2 @@
-"""An installed chat: install it, wait until it is ready, diagnose what stops it, and use it as a person does.
+"""An installed chat: install it, wait until it is ready, diagnose its pods, and use it over the API or in a browser.
 Imports cluster, chart and core."""

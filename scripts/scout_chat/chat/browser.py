@@ -1,14 +1,17 @@
-"""A picture of the chat as a person sees it: Debian's Chromium, the real sign-in form, the real input."""
+"""Take a screenshot of the chat in Debian's Chromium, through the real sign-in form and the real input field."""
 
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from scout_chat.core.errors import UserError
 
-# Nothing that asks the network for anything but the page; root in a container has no sandbox to enter.
+if TYPE_CHECKING:  # an optional dependency
+    from playwright.sync_api import Page
+
+# Chromium requests nothing but the page. Root in a container cannot use its sandbox.
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -19,7 +22,7 @@ FLAGS = [
     "--disable-sync",
 ]
 ANSWER = ".chat-assistant"
-# Under an answer only once it is complete.
+# This button appears under an answer once the answer is complete.
 COPY = ".copy-response-button"
 DIALOG = "[role=dialog]"
 NOTICE = "[data-sonner-toast]"
@@ -27,11 +30,11 @@ REFUSAL = f"{NOTICE}[data-type=error]"
 
 
 def screenshot_chat(url: str, email: str, password: str, question: str, path: Path, expect: str | None = None, timeout: float = 300) -> str:
-    """Signs in at ``url``, asks ``question`` in a new chat and saves a PNG of the page with the finished answer in ``path``.
+    """Sign in at ``url``, ask ``question`` in a new chat, and save a PNG of the page with the complete answer as ``path``.
 
-    Returns the answer as the page shows it; an engine's error stands in the same place, so say what to ``expect`` (case
-    aside). ``timeout``: seconds that each step may take, the answer too. Raises UserError when Chromium or playwright is
-    missing, and when the sign-in is refused, a step takes too long or ``expect`` is lacking; then ``path`` shows the page.
+    Return the answer as the page shows it. An engine's error stands in the same place, so give the text to ``expect`` (case is ignored).
+    ``timeout``: seconds for each step, the answer included. Raises UserError if Chromium or playwright is missing, the sign-in is
+    refused, a step takes too long, or the answer lacks ``expect``; ``path`` then shows the page.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with _page(timeout) as page:
@@ -51,13 +54,13 @@ def screenshot_chat(url: str, email: str, password: str, question: str, path: Pa
             step = "waiting for the answer"
             page.locator(COPY).last.wait_for(state="attached")
             answer = page.locator(ANSWER).last.inner_text().strip()
-            step = "waiting for a clear view"
+            step = "waiting until nothing covers the page"
             page.locator(DIALOG).wait_for(state="hidden")
             page.wait_for_function("selector => !document.querySelector(selector)", arg=NOTICE)
         except Exception as error:
             with suppress(Exception):
                 page.screenshot(path=path)
-            raise UserError(f"{url}: {step} in the browser failed: {str(error).splitlines()[0]}", f"The page as it stood: {path}") from error
+            raise UserError(f"{url}: {step} in the browser failed: {str(error).splitlines()[0]}", f"The page at that moment: {path}") from error
         page.screenshot(path=path)
     if expect and expect.lower() not in answer.lower():
         raise UserError(f"{url}: the answer in the browser lacks {expect!r}: {answer}", f"The page: {path}")
@@ -65,8 +68,8 @@ def screenshot_chat(url: str, email: str, password: str, question: str, path: Pa
 
 
 @contextmanager
-def _page(timeout: float) -> Iterator[Any]:
-    """A page of a fresh headless Chromium, closed afterwards. Whatever dialog opens over the chat is dismissed."""
+def _page(timeout: float) -> Iterator["Page"]:
+    """Give a page of a new headless Chromium, and close it afterwards. Any dialog that opens over the chat is dismissed."""
     try:
         from playwright.sync_api import sync_playwright
     except ImportError as error:
@@ -79,7 +82,7 @@ def _page(timeout: float) -> Iterator[Any]:
         try:
             page = browser.new_page(viewport={"width": 1280, "height": 800}, locale="en-US")
             page.set_default_timeout(timeout * 1000)
-            # "What's new" opens over the chat at an administrator's first visit of a version, at a moment of its own.
+            # "What's new" opens over the chat when an administrator first visits a version, some time after the page has loaded.
             page.add_locator_handler(page.locator(DIALOG), lambda dialog: dialog.get_by_role("button").last.click())
             yield page
         finally:

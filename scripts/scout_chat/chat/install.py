@@ -1,4 +1,4 @@
-"""The chart on a cluster: installed, upgraded, tested and removed by Helm."""
+"""Install, upgrade, test and uninstall the chart on a cluster with Helm."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ from scout_chat.core.tools import tool
 
 
 def helm(*arguments: str, kubeconfig: Path, version: str = "helm", timeout: float = 600) -> str:
-    """Helm's output. Raises RenderError with the chart's message, or with Helm's own."""
+    """Run Helm and return its output. Raises RenderError with the chart's message, or with Helm's own."""
     env = os.environ | {"KUBECONFIG": str(kubeconfig)}
     result = subprocess.run([tool(version), *arguments], capture_output=True, text=True, env=env, timeout=timeout)
     if result.returncode:
@@ -20,19 +20,19 @@ def helm(*arguments: str, kubeconfig: Path, version: str = "helm", timeout: floa
 
 
 def install(case: Case, kubeconfig: Path) -> str:
-    """``helm upgrade --install``; returns Helm's output with the notes. Does not wait for pods."""
+    """Install or upgrade the release. Return Helm's output with the notes. Does not wait for pods."""
     with chart_for(case) as chart:
         command = ["upgrade", "--install", case.release, str(chart), "--namespace", case.namespace, "--create-namespace"]
         return helm(*command, *case.options(), kubeconfig=kubeconfig, version=case.helm)
 
 
 def uninstall(case: Case, kubeconfig: Path) -> None:
-    """Removes the release and waits until its objects are gone; what is annotated to be kept stays."""
+    """Uninstall the release and wait until its objects are gone. Objects with ``helm.sh/resource-policy: keep`` stay."""
     helm("uninstall", case.release, "--namespace", case.namespace, "--wait", "--timeout", "5m", kubeconfig=kubeconfig, version=case.helm)
 
 
 def test(case: Case, kubeconfig: Path) -> str:
-    """``helm test``; returns the logs of the test's pod. Raises UserError with them if it fails."""
+    """Run ``helm test`` and return the logs of the test's pod. Raises UserError with the logs if the test fails."""
     try:
         return helm("test", case.release, "--namespace", case.namespace, "--logs", "--timeout", "8m", kubeconfig=kubeconfig, version=case.helm)
     except RenderError as error:

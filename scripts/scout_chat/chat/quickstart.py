@@ -1,28 +1,25 @@
-"""``make chat``: from nothing to the first answer, and back to nothing."""
+"""``make chat``: bring up a node, install the chart with the local preset, and ask the first question."""
 
 import base64
 from dataclasses import dataclass, replace
 from types import ModuleType
-from typing import TYPE_CHECKING
 
 from scout_chat.chart import archives, recorded
 from scout_chat.chart.render import Case
 from scout_chat.chart.scenarios import scenario
 from scout_chat.chat import install
 from scout_chat.chat.readiness import wait_for_model, wait_for_pods
+from scout_chat.chat.turn import Answer
 from scout_chat.cluster.kubectl import Kubectl
 from scout_chat.core.errors import UserError
 from scout_chat.core.progress import Phases, Reporter, console, silent
-
-if TYPE_CHECKING:  # the client's libraries take a quarter of a second to load, for one command
-    from scout_chat.chat.open_webui import Answer
 
 QUESTION = "What is the capital of France?"
 
 
 @dataclass(frozen=True)
 class Account:
-    """Where the chat is, and who signs in first."""
+    """The address of a chat, its first account, and the model to ask."""
 
     url: str
     email: str
@@ -30,8 +27,8 @@ class Account:
     model: str
 
 
-def up(provider: ModuleType, question: str = QUESTION) -> "Answer":
-    """The whole way, with a line for each phase, and the first answer. Run again, it takes what is there."""
+def up(provider: ModuleType, question: str = QUESTION) -> Answer:
+    """Bring up a chat, print a line for each phase, and return the first answer. A second run keeps what the first one made."""
     phases = Phases()
     phases.run({**provider.PREPARATIONS, "charts": get_charts, "node": provider.up})
     case = local_case(provider.chat_url())
@@ -48,7 +45,7 @@ def up(provider: ModuleType, question: str = QUESTION) -> "Answer":
 
 
 def get_charts(progress: Reporter = silent) -> None:
-    """The real archives, or one plain sentence that the recorded renders stand in."""
+    """Supply the chart archives. Where they cannot be had, print that recorded renders take their place."""
     try:
         for archive in archives.vendor(progress):
             progress(f"{archive.name} {archive.version} from {archive.source}")
@@ -57,12 +54,12 @@ def get_charts(progress: Reporter = silent) -> None:
 
 
 def local_case(url: str) -> Case:
-    """The local preset on a port of the node, known by its address."""
+    """Return the local preset with a NodePort that is reachable at ``url``."""
     return replace(scenario("local-node-port"), sets=(f"global.chat.url={url}",))
 
 
 def account(provider: ModuleType) -> Account:
-    """The local chat's first account, read from the cluster."""
+    """Read the local chat's first account from the cluster. Raises UserError if no chat is installed."""
     case = local_case(provider.chat_url())
     kubectl = Kubectl(provider.kubeconfig(), case.namespace)
     environments = kubectl.objects("configmaps", "app.kubernetes.io/component=webui-environment")
@@ -74,8 +71,9 @@ def account(provider: ModuleType) -> Account:
     return Account(provider.chat_url(), environment["WEBUI_ADMIN_EMAIL"], password, environment["DEFAULT_MODELS"])
 
 
-def ask(account: Account, question: str, progress: Reporter = silent) -> "Answer":
-    """One question of the signed-in account, as a browser asks it."""
+def ask(account: Account, question: str, progress: Reporter = silent) -> Answer:
+    """Sign in, wait for the model, and ask as a browser does."""
+    # Imported here: its libraries take a quarter of a second to load.
     from scout_chat.chat.open_webui import WebUI
 
     ui = WebUI(account.url)
@@ -86,9 +84,10 @@ def ask(account: Account, question: str, progress: Reporter = silent) -> "Answer
     return ui.chat(question, account.model)
 
 
-def report(account: Account, question: str, answer: "Answer", phases: Phases) -> None:
+def report(account: Account, question: str, answer: Answer, phases: Phases) -> None:
+    """Print the address, the sign-in, and the first question with its answer."""
     console.print(f"\n  Address   {account.url}   (from another machine: ssh -L 8080:{account.url.removeprefix('http://')} HOST)", soft_wrap=True)
     console.print(f"  Sign in   {account.email}   {account.password}", soft_wrap=True)
     console.print(f"  Question  {question}", markup=False)
     console.print(f"  Answer    {answer.text}", markup=False, soft_wrap=True)
-    console.print(f"\n  {phases.total:.0f} s in all. `make chat-down` takes everything away.")
+    console.print(f"\n  {phases.total:.0f} s in total. `make chat-down` removes everything.")
