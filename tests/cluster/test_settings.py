@@ -98,7 +98,7 @@ def test_a_secret_with_an_empty_password_is_refused(case: Case, kubectl: Kubectl
     """With it, the first visitor would become the administrator."""
     secret(kubectl, "chat-admin", admin_password="")
     said = refusal(case, provider, "--set", "global.chat.auth.admin.existingSecret=chat-admin")
-    assert f'Secret chat-admin in namespace {case.namespace} has no key "admin-password", or it is empty, and the first visitor' in said
+    assert f'Secret chat-admin in namespace {case.namespace} has no key "admin-password", or the key is empty, and the first visitor' in said
     secret(kubectl, "chat-admin", admin_password="secret")
     assert upgraded(case, provider, *case.options(), "--set", "global.chat.auth.admin.existingSecret=chat-admin")
 
@@ -134,14 +134,14 @@ def test_a_rotated_secret_restarts_the_pods_that_read_it(case: Case, kubectl: Ku
 def test_a_bundle_that_is_no_pem_is_refused(case: Case, kubectl: Kubectl, provider: ModuleType) -> None:
     kubectl.run("create", "configmap", "site-ca", "--from-literal=ca.crt=MIIB...")
     said = refusal(case, provider, "--set", "global.trustedCA.configMap=site-ca")
-    assert 'global.trustedCA: key "ca.crt" of ConfigMap site-ca' in said and "holds no PEM certificate" in said
+    assert 'global.trustedCA: key "ca.crt" of ConfigMap site-ca' in said and "contains no PEM certificate" in said
     said = refusal(case, provider, "--set", "global.trustedCA.configMap=site-ca,global.trustedCA.key=other.crt")
     assert 'key "other.crt"' in said
 
 
 def test_a_volume_that_would_shrink_is_refused(case: Case, provider: ModuleType) -> None:
     said = refusal(case, provider, "--set", "engine.pvcStorage=90Gi")
-    assert "engine.pvcStorage is 90Gi, but the volume chat-gpt-oss-120b-storage-claim has 200Gi, and a volume cannot shrink" in said
+    assert "engine.pvcStorage is 90Gi, but the PersistentVolumeClaim chat-gpt-oss-120b-storage-claim has 200Gi, and a volume cannot shrink" in said
     assert "open-webui.persistence.size is 1Gi" in refusal(case, provider, "--set", "open-webui.persistence.size=1Gi")
 
 
@@ -149,13 +149,13 @@ def test_two_releases_on_one_volume_are_refused(case: Case, provider: ModuleType
     """By name of the claim, and by names that meet: release chat-gpt with engine oss-120b has the claim of chat with gpt-oss-120b."""
     other = replace(case, release="other")
     command = ["install", "other", str(CHART), "-n", case.namespace, "--dry-run=server", *case.options(), "--set"]
-    with pytest.raises(RenderError, match="open-webui.persistence.existingClaim: the volume chat-open-webui .* belongs to the release chat"):
+    with pytest.raises(RenderError, match="open-webui.persistence.existingClaim: the PersistentVolumeClaim chat-open-webui .* belongs to the release chat"):
         install.helm(*command, "open-webui.persistence.existingClaim=chat-open-webui", kubeconfig=provider.kubeconfig(), version=other.helm)
     command[1] = "chat-gpt"
-    with pytest.raises(RenderError, match=r"modelSpec\[0\].pvcStorage: the volume chat-gpt-oss-120b-storage-claim .* belongs to the release chat"):
+    with pytest.raises(RenderError, match=r"modelSpec\[0\].pvcStorage: the PersistentVolumeClaim chat-gpt-oss-120b-storage-claim .* belongs to the release chat"):
         install.helm(*command, "vllm-stack.servingEngineSpec.modelSpec[0].name=oss-120b", kubeconfig=provider.kubeconfig(), version=other.helm)
 
 
 def test_a_label_in_a_selector_is_refused_with_the_way_out(case: Case, provider: ModuleType) -> None:
     said = refusal(case, provider, "--set", "global.podLabels.team=radiology")
-    assert "Kubernetes never changes a selector" in said and f"kubectl -n {case.namespace} delete deployment chat-deployment-router" in said
+    assert "a selector is immutable" in said and f"kubectl -n {case.namespace} delete deployment chat-deployment-router" in said

@@ -184,10 +184,10 @@ def test_every_image_is_pinned(case: Case) -> None:
 @pytest.mark.parametrize(
     ("name", "said", "unsaid"),
     [
-        ("local", "Sign in as admin@example.org. The first password is in a Secret:", "redirect URI"),
-        ("gpt-oss-hospital", "Sign in with SSO. It must know the redirect URI https://chat.example.org/oauth/oidc/callback", "first password"),
-        ("external-oidc", "Sign in as admin@example.org when the provider is down. The first password is in a Secret:", "Warning"),
-        ("local-node-port", "Passwords and chats travel unencrypted", "redirect URI"),
+        ("local", "Sign in as admin@example.org. The initial password is in a Secret:", "redirect URI"),
+        ("gpt-oss-hospital", "Register this redirect URI at the identity provider: https://chat.example.org/oauth/oidc/callback", "initial password"),
+        ("external-oidc", "Sign in as admin@example.org when the identity provider is down. The initial password is in a Secret:", "Warning"),
+        ("local-node-port", "passwords and chats are sent unencrypted", "redirect URI"),
     ],
 )
 def test_the_notes_say_how_people_sign_in(name: str, said: str, unsaid: str) -> None:

@@ -186,7 +186,7 @@ def test_a_helm_that_renders_in_another_order_is_refused(helm: str, tmp_path: Pa
         file.rename(chart / "templates" / f"a-{file.name}")
     for folder in ("validate", "settings"):
         shutil.rmtree(chart / "templates" / folder)
-    with pytest.raises(RenderError, match="this Helm rendered the open-webui chart before this chart's own templates, so global, engine and engines would"):
+    with pytest.raises(RenderError, match="this release of Helm rendered the open-webui chart before the templates of scout-chat"):
         render(replace(case("gpt-oss"), helm=helm), chart)
 
 
@@ -231,11 +231,11 @@ EXPOSED = [
     *[(item(CHAT_OBJECT), "global.chat.url is empty") for item in (ingress, load_balancer)],
     *[((*item(CHAT_OBJECT), HTTP), "unencrypted") for item in (ingress, load_balancer)],
     ((*ingress(CHAT_OBJECT), TLS), ""),
-    (("vllm-stack.routerSpec.serviceType=NodePort",), "opens the model to everybody"),
-    (("vllm-stack.routerSpec.serviceType=LoadBalancer",), "opens the model to everybody"),
+    (("vllm-stack.routerSpec.serviceType=NodePort",), "exposes the model to everybody"),
+    (("vllm-stack.routerSpec.serviceType=LoadBalancer",), "exposes the model to everybody"),
     (("vllm-stack.routerSpec.ingress.enabled=true",), "must stay off"),
     (("vllm-stack.routerSpec.route.main.enabled=true",), "must stay off"),
-    *[((*item(OBJECT), TLS), "would open the model") for item in (ingress, load_balancer)],
+    *[((*item(OBJECT), TLS), "would expose the model") for item in (ingress, load_balancer)],
     # An engine's Service has no key that could expose it.
     (("vllm-stack.servingEngineSpec.modelSpec[0].serviceType=NodePort",), "additional properties 'serviceType' not allowed"),
 ]

@@ -103,7 +103,7 @@ def test_the_chart_leaves_other_spellings_to_vllm(argument: str) -> None:
 def test_the_chart_judges_the_recorded_release_alone() -> None:
     """What another release accepts is not known here; what is gone since long is gone there too."""
     unknown = replace(scenario("local"), sets=(f"{SPEC}.vllmConfig.extraArgs[3]=--xyz",))
-    with pytest.raises(RenderError, match="has --xyz, which is no argument of vLLM v0.32.0; the engine would not start$"):
+    with pytest.raises(RenderError, match="has --xyz, which is not an argument of vLLM v0.32.0, so the engine would not start$"):
         render(unknown, chart())
     render(replace(unknown, sets=(*unknown.sets, f"{SPEC}.tag=v0.33.0")), chart())
 

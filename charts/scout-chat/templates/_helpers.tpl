@@ -1,6 +1,25 @@
-{{/* Named templates are global in Helm; every one here begins with the chart's name. */}}
+{{/*
+Named templates are global in Helm, so every name here begins with "scout-chat.". A comment says what the template returns, then its
+input (In) and, where it is not plain text, its output (Out).
 
-{{/* Labels of the umbrella's own objects. In: the root context and a component, as (list $ "name"). */}}
+Rendering order. Helm renders the templates with the deepest paths first. This chart relies on that to run three steps in order:
+
+1. templates/settings/before/the/checks/ copies `global`, `engine` and `engines` into the values of the two subcharts. Helm gives a
+   subchart the same maps that `.Values` holds here, so the subchart sees the change. Helm does not store it with the release.
+2. templates/validate/before/subcharts/ checks the result. A mistake fails here with a message, and not inside a subchart.
+3. The other templates of this chart and the templates of the subcharts render the objects.
+
+The folder names have no other purpose than to make the paths of step 1 deeper than those of step 2, and those deeper than the
+subcharts' templates. The files of steps 1 and 2 render nothing. Step 1 leaves notes for the later steps in `.Values.handedOn`:
+`from` (by engine and key, the path of the value that the user set, for messages), `commonEnvVars` (the user's own variables of the
+chat) and `prefetched` (whether an engine downloads its weights in an init container). The template "scout-chat.partOf" fails if a
+future Helm renders in another order.
+
+Helm sorts paths of equal depth in reverse alphabetical order. So settings/.../engines.yaml, which creates `.Values.handedOn`, comes
+before chat.yaml, which adds to it.
+*/}}
+
+{{/* Labels of this chart's own objects. In: list of the root context and a component, (list $ "name"). Out: YAML. */}}
 {{- define "scout-chat.labels" -}}
 {{- $root := index . 0 -}}
 {{ include "scout-chat.selectorLabels" . }}
@@ -9,14 +28,14 @@ app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" }}
 {{- end }}
 
-{{/* The labels that select a component's pods; never a version among them. In: as above. */}}
+{{/* Labels that select the pods of a component. A selector is immutable, so no version is among them. In: as above. Out: YAML. */}}
 {{- define "scout-chat.selectorLabels" -}}
 app.kubernetes.io/name: {{ index . 1 }}
 app.kubernetes.io/instance: {{ (index . 0).Release.Name | quote }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end }}
 
-{{/* The open-webui chart's full name, as that chart makes it. Called with the umbrella's own root. */}}
+{{/* The full name of the open-webui chart, computed as that chart does. In: the root context of this chart. */}}
 {{- define "scout-chat.webuiFullname" -}}
 {{- $webui := index .Values "open-webui" -}}
 {{- $name := $webui.nameOverride | default "open-webui" -}}
@@ -24,12 +43,15 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{- $webui.fullnameOverride | default $full | trunc 63 | trimSuffix "-" -}}
 {{- end }}
 
-{{/* The Secret that this chart creates for what the user does not bring. */}}
+{{/* Name of the Secret that this chart creates for the keys that the user provides no Secret for. In: the root. */}}
 {{- define "scout-chat.webuiSecretName" -}}
 {{ .Release.Name }}-webui-secrets
 {{- end }}
 
-{{/* The chat's secret variables and where each is kept, yours or the created one. In: the root. Out: a YAML list. */}}
+{{/*
+The secret variables of the chat, each with its Secret: the user's or the created one. In: the root. Out: a YAML list of
+{variable, at (the path in the values), name, key}.
+*/}}
 {{- define "scout-chat.chatSecrets" -}}
 {{- $created := include "scout-chat.webuiSecretName" . -}}
 {{- $chat := .Values.global.chat -}}
@@ -40,17 +62,17 @@ app.kubernetes.io/component: {{ index . 1 }}
 - {variable: OAUTH_CLIENT_SECRET, at: global.chat.auth.oidc, name: {{ $chat.auth.oidc.existingSecret | default $created }}, key: {{ $chat.auth.oidc.key | quote }}}
 {{- end }}
 
-{{/* The Secret with the first administrator's password. In: the root. */}}
+{{/* Name of the Secret with the first administrator's password. In: the root. */}}
 {{- define "scout-chat.adminSecret" -}}
 {{ .Values.global.chat.auth.admin.existingSecret | default (include "scout-chat.webuiSecretName" .) }}
 {{- end }}
 
-{{/* Name of the ConfigMap with the script of weights.prefetch. In: the root. */}}
+{{/* Name of the ConfigMap with the download script of weights.prefetch. In: the root. */}}
 {{- define "scout-chat.prefetchName" -}}
 {{ .Release.Name }}-weights-prefetch
 {{- end }}
 
-{{/* Where the chat finds its models, with /v1. Both routers have the same Service name and port. */}}
+{{/* URL of the OpenAI-compatible API that the chat uses, with /v1. Both routers have the same Service name and port. In: the root. */}}
 {{- define "scout-chat.llmUrl" -}}
 {{- $llm := .Values.global.llm -}}
 {{- if eq $llm.mode "external" -}}
@@ -60,21 +82,21 @@ http://{{ .Release.Name }}-router-service.{{ .Release.Namespace }}.svc/v1
 {{- end -}}
 {{- end }}
 
-{{/* Name of the ConfigMap that holds the chat's environment. */}}
+{{/* Name of the ConfigMap with the environment of the chat. It contains a hash of the content. In: the root. */}}
 {{- define "scout-chat.webuiEnvName" -}}
 {{ .Release.Name }}-webui-env-{{ include "scout-chat.webuiEnv" . | sha256sum | trunc 10 }}
 {{- end }}
 
-{{/* The port of an address. In: the address, as text. */}}
+{{/* The port of a URL; 443 or 80 if it names none. In: the URL. */}}
 {{- define "scout-chat.urlPort" -}}
 {{- $url := urlParse . -}}
 {{- if contains ":" $url.host }}{{ splitList ":" $url.host | last }}{{ else }}{{ eq $url.scheme "https" | ternary 443 80 }}{{ end -}}
 {{- end }}
 
 {{/*
-The egress rule for an address that is named in the values. Outside the cluster: networkPolicy.outsideTo, on the address's port.
-Inside (NAME.NAMESPACE.svc): every port of that namespace's pods, for a policy sees the pod's port and the address names the Service's.
-In: list of the root and the address. Out: YAML.
+The egress rule for a URL in the values. For a host outside the cluster: networkPolicy.outsideTo, on the URL's port. For a Service
+(NAME.NAMESPACE.svc): every port of the pods in that namespace, because a NetworkPolicy matches the pod's port and the URL has the Service's.
+In: list of the root and the URL. Out: YAML.
 */}}
 {{- define "scout-chat.egressTo" -}}
 {{- $root := index . 0 -}}
@@ -89,13 +111,13 @@ In: list of the root and the address. Out: YAML.
 {{- end -}}
 {{- end }}
 
-{{/* The value of an argument, or nothing; the last one counts. In: list of the arguments and the flag. */}}
-{{- define "scout-chat.argument" -}}
+{{/* The value of a command-line argument, or nothing. The last occurrence wins. In: list of the arguments and the flag. */}}
+{{- define "scout-chat.argumentValue" -}}
 {{- $flag := index . 1 -}}
 {{- $value := "" -}}
 {{- $last := "" -}}
 {{- range index . 0 -}}
-{{- /* A number where text belongs is another rule's to refuse. */ -}}
+{{- /* validate/before/subcharts/engines.yaml refuses arguments that are not text. */ -}}
 {{- $argument := toString . -}}
 {{- if eq $last $flag }}{{ $value = $argument }}{{ end -}}
 {{- if hasPrefix (printf "%s=" $flag) $argument }}{{ $value = trimPrefix (printf "%s=" $flag) $argument }}{{ end -}}
@@ -105,17 +127,18 @@ In: list of the root and the address. Out: YAML.
 {{- end }}
 
 {{/*
-A label of the chat's pods, and a guard. Called inside the open-webui chart: the settings that templates/settings hands on must be
-there by then. A Helm that rendered in another order would drop them without a word.
+The value of the label app.kubernetes.io/part-of of the chat's pods, and a guard of the rendering order. The open-webui chart renders
+it (open-webui.podLabels in values.yaml). It fails unless templates/settings has run before: another order would drop settings silently.
+In: the root context of the open-webui chart.
 */}}
 {{- define "scout-chat.partOf" -}}
 {{- if not .Values.handedOn -}}
-{{- fail "this Helm rendered the open-webui chart before this chart's own templates, so global, engine and engines would have no effect. Install with a Helm release that this chart is tested with: 3.22 or 4.3" -}}
+{{- fail "this release of Helm rendered the open-webui chart before the templates of scout-chat, so global, engine and engines would have no effect: install with a Helm release that this chart is tested with (3.22 or 4.3)" -}}
 {{- end -}}
 scout-chat
 {{- end }}
 
-{{/* An image's repository under global.imageRegistry, in place of its own registry. In: list of the root and the repository. */}}
+{{/* The repository of an image, with its registry replaced by global.imageRegistry. In: list of the root and the repository. */}}
 {{- define "scout-chat.repository" -}}
 {{- $registry := trimSuffix "/" (index . 0).Values.global.imageRegistry -}}
 {{- $repository := index . 1 -}}
@@ -130,7 +153,7 @@ scout-chat
 {{- end -}}
 {{- end }}
 
-{{/* Lists of Kubernetes' variables in one, by name: the last value counts, at the place of the first. In: list of lists. Out: YAML. */}}
+{{/* Lists of EnvVar merged by name: the last value wins, at the position of the first. In: list of lists. Out: a YAML list. */}}
 {{- define "scout-chat.mergedEnv" -}}
 {{- $names := list -}}
 {{- $entries := dict -}}
@@ -145,17 +168,17 @@ scout-chat
 {{ toYaml $merged }}
 {{- end }}
 
-{{/* Whether a tag may mean another image tomorrow. In: the tag. Out: "true" or nothing. */}}
-{{- define "scout-chat.movingTag" -}}
+{{/* Whether a tag is known to move from image to image. In: the tag. Out: "true" or nothing. */}}
+{{- define "scout-chat.mutableTag" -}}
 {{- if has (toString .) (list "latest" "main" "nightly" "dev" "edge") }}true{{ end -}}
 {{- end }}
 
-{{/* Whether a variable holds a secret as plain text. In: Kubernetes' EnvVar. Out: "true" or nothing. */}}
-{{- define "scout-chat.secretInSight" -}}
+{{/* Whether a variable contains a secret in plain text. In: an EnvVar. Out: "true" or nothing. */}}
+{{- define "scout-chat.plainTextSecret" -}}
 {{- if and .value (or (regexMatch "(_KEY|_KEYS|_TOKEN|PASSWORD|SECRET)$" .name) (regexMatch "://[^/@]*:[^/@]+@" (toString .value))) }}true{{ end -}}
 {{- end }}
 
-{{/* What is never sent through the proxy: this machine, the cluster, a host without a dot, and the user's list. In: the root. */}}
+{{/* Hosts that bypass the proxy, separated by commas: localhost, the cluster, hosts without a dot, and the user's list. In: the root. */}}
 {{- define "scout-chat.noProxy" -}}
 {{- $hosts := list "localhost" "127.0.0.1" "::1" ".svc" ".cluster.local" -}}
 {{- range list .Values.global.llm.url .Values.global.chat.auth.oidc.issuer -}}
@@ -165,8 +188,8 @@ scout-chat
 {{ concat $hosts .Values.global.proxy.noProxy | uniq | join "," }}
 {{- end }}
 
-{{/* Variables for global.proxy and global.trustedCA, in the names that Python's and Rust's clients read. In: the root. Out: a YAML map. */}}
-{{- define "scout-chat.outsideEnv" -}}
+{{/* Variables for global.proxy and global.trustedCA, under the names that HTTP clients in Python and Rust read. In: the root. Out: a YAML map. */}}
+{{- define "scout-chat.proxyAndCaEnv" -}}
 {{- $env := dict -}}
 {{- $proxy := .Values.global.proxy -}}
 {{- range $scheme, $name := dict "http" "HTTP_PROXY" "https" "HTTPS_PROXY" -}}
@@ -182,7 +205,7 @@ scout-chat
 {{ toYaml $env }}
 {{- end }}
 
-{{/* The volume with global.trustedCA, as YAML; empty if there is none. In: the root. */}}
+{{/* The volume with the bundle of global.trustedCA. In: the root. Out: YAML, or nothing if no bundle is set. */}}
 {{- define "scout-chat.caVolume" -}}
 {{- $ca := .Values.global.trustedCA -}}
 {{- $items := list (dict "key" $ca.key "path" "ca.crt") -}}
@@ -193,12 +216,12 @@ scout-chat
 {{- end -}}
 {{- end }}
 
-{{/* Where the CA's volume is mounted, as YAML. */}}
+{{/* The volume mount for the CA bundle. Out: YAML. */}}
 {{- define "scout-chat.caMount" -}}
 {{ dict "name" "trusted-ca" "mountPath" "/etc/scout-chat/trusted-ca" "readOnly" true | toYaml }}
 {{- end }}
 
-{{/* A Kubernetes quantity of storage in bytes, or 0 for what is none. In: the quantity. */}}
+{{/* A Kubernetes quantity of storage in bytes; 0 if it is not a quantity. In: the quantity. */}}
 {{- define "scout-chat.bytes" -}}
 {{- $text := toString . -}}
 {{- $number := regexFind "^[0-9]+(\\.[0-9]+)?" $text | default "0" -}}
@@ -207,8 +230,9 @@ scout-chat
 {{- end }}
 
 {{/*
-A digest over the Secrets of these names that the cluster has, or nothing: pods that carry it restart when one is rotated. The
-Secret's uid goes into it, which only who reads the Secret knows: a weak password cannot be found by trying. In: list of the root and names.
+A digest of the Secrets with these names that exist in the cluster, or nothing. A pod with this digest in an annotation restarts when
+a Secret is rotated. The digest includes the uid of each Secret, so a weak password cannot be guessed from it: whoever can read the uid
+can read the Secret as well. In: list of the root and the names.
 */}}
 {{- define "scout-chat.secretsDigest" -}}
 {{- $root := index . 0 -}}
@@ -220,12 +244,12 @@ Secret's uid goes into it, which only who reads the Secret knows: a weak passwor
 {{- if $found }}{{ toJson $found | sha256sum | trunc 16 }}{{ end -}}
 {{- end }}
 
-{{/* Whether an engine asks for GPUs. In: an item of modelSpec. Out: "true" or nothing. */}}
+{{/* Whether an engine requests GPUs. In: an item of modelSpec. Out: "true" or nothing. */}}
 {{- define "scout-chat.hasGpu" -}}
 {{- if or (gt (int (.requestGPU | default 0)) 0) (contains "gpu" (dig "resources" "limits" dict . | toJson)) }}true{{ end -}}
 {{- end }}
 
-{{/* global.scheduling.nodeSelector as nodeSelectorTerms, in YAML; nothing if it is empty. In: the root. */}}
+{{/* global.scheduling.nodeSelector as nodeSelectorTerms. In: the root. Out: a YAML list, or nothing if it is empty. */}}
 {{- define "scout-chat.nodeTerms" -}}
 {{- $expressions := list -}}
 {{- range $key, $value := .Values.global.scheduling.nodeSelector -}}
@@ -234,21 +258,21 @@ Secret's uid goes into it, which only who reads the Secret knows: a weak passwor
 {{- if $expressions }}{{ list (dict "matchExpressions" $expressions) | toYaml }}{{ end -}}
 {{- end }}
 
-{{/* A map without the keys that an administrator removed with null, as YAML. In: the map. */}}
+{{/* A map without the keys that are null, which is how users remove a default. In: the map. Out: YAML. */}}
 {{- define "scout-chat.withoutNulls" -}}
 {{- $kept := dict -}}
 {{- range $key, $value := . }}{{ if not (kindIs "invalid" $value) }}{{ $_ := set $kept $key $value }}{{ end }}{{ end -}}
 {{ toYaml $kept }}
 {{- end }}
 
-{{/* Whether an object leads into the cluster from outside. In: the object. Out: "true" or nothing. */}}
+{{/* Whether an object exposes a Service outside the cluster. In: the object. Out: "true" or nothing. */}}
 {{- define "scout-chat.exposes" -}}
 {{- $kinds := list "Ingress" "HTTPRoute" "TLSRoute" "TCPRoute" "IngressRoute" "Route" "VirtualService" -}}
 {{- if kindIs "map" . }}{{ if or (has .kind $kinds) (has (dig "spec" "type" "" .) (list "NodePort" "LoadBalancer")) }}true{{ end }}{{ end -}}
 {{- end }}
 
-{{/* Whether two names differ by one letter or two, or in capitals alone. In: list of the two. Out: "true" or nothing. */}}
-{{- define "scout-chat.near" -}}
+{{/* Whether two names differ by one or two letters, or only in capitals. In: list of both names. Out: "true" or nothing. */}}
+{{- define "scout-chat.similarNames" -}}
 {{- $variants := list -}}
 {{- range . -}}
 {{- $word := lower . -}}

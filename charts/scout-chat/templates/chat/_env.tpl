@@ -1,7 +1,7 @@
 {{/*
-The environment of Open WebUI 0.12, as a YAML map of strings; its hash names the ConfigMap. In: the root. What leaves the institution
-is off, and an administrator's click cannot turn it on for good: the environment is the only source of configuration
-(ENABLE_PERSISTENT_CONFIG).
+The environment of Open WebUI 0.12. In: the root. Out: a YAML map of strings; its hash is part of the ConfigMap's name.
+Features that send data outside the institution are off. An administrator cannot turn them on permanently in the browser, because
+ENABLE_PERSISTENT_CONFIG makes the environment the only source of configuration.
 */}}
 {{- define "scout-chat.webuiEnv" -}}
 {{- $llm := .Values.global.llm -}}
@@ -28,7 +28,7 @@ is off, and an administrator's click cannot turn it on for good: the environment
 {{- $_ := set $env "WEBUI_NAME" . }}
 {{- end }}
 
-{{- /* Sign-in. With a provider, passwords are off in the form and at the API, or, to break the glass, on in both. */ -}}
+{{- /* Sign-in. With an identity provider, passwords are off in the form and at the API. breakGlass turns them on in both. */ -}}
 {{- $oidc := $chat.auth.oidc -}}
 {{- $passwords := or (not $oidc.issuer) $chat.auth.breakGlass | ternary "True" "False" -}}
 {{- $_ := set $env "ENABLE_LOGIN_FORM" $passwords }}
@@ -46,8 +46,8 @@ is off, and an administrator's click cannot turn it on for good: the environment
   "ENABLE_OAUTH_PERSISTENT_CONFIG" "False"
   "ENABLE_PASSWORD_CHANGE_FORM" "False"
 ) }}
-{{- /* The role of an account whose claim is missing or empty, for Open WebUI matches roles only against a claim that holds some.
-With a list of who may use the chat, such an account waits for an administrator; without one, everybody may. */ -}}
+{{- /* DEFAULT_USER_ROLE applies to an account whose claim is missing or empty, because Open WebUI checks roles only if the claim has some.
+If roles.allowed is set, such an account waits for an administrator. If not, every account may use the chat. */ -}}
 {{- $_ := set $env "DEFAULT_USER_ROLE" (empty $oidc.roles.allowed | ternary "user" "pending") }}
 {{- if or $oidc.roles.allowed $oidc.roles.admin }}
 {{- $_ := merge $env (dict
@@ -63,10 +63,10 @@ With a list of who may use the chat, such an account waits for an administrator;
 {{- $_ := set $env "WEBUI_AUTH_COOKIE_SECURE" "True" }}
 {{- end }}
 
-{{- /* The model. TASK_MODEL is for local connections; the engine's is TASK_MODEL_EXTERNAL. */ -}}
+{{- /* The model. Open WebUI reads TASK_MODEL for local connections, and TASK_MODEL_EXTERNAL for others such as the engine. */ -}}
 {{- $connection := dict "enable" true -}}
 {{- if $llm.affinity.enabled }}
-{{- /* Without a chat the first id is empty. The second keeps the header from being empty, which routers hash to one engine. */ -}}
+{{- /* CHAT_ID is empty outside of a chat. USER_ID keeps the header from being empty: routers send all empty headers to one engine. */ -}}
 {{- $_ := set $connection "headers" (dict $llm.affinity.header "{{CHAT_ID}}/{{USER_ID}}") }}
 {{- end }}
 {{- $_ := merge $env (dict
@@ -86,7 +86,7 @@ With a list of who may use the chat, such an account waits for an administrator;
   "ENABLE_EVALUATION_ARENA_MODELS" "False"
 ) }}
 
-{{- /* Nothing leaves. An address in an engine's place is the discard port of the pod itself, never api.openai.com. */ -}}
+{{- /* No data leaves. Unused endpoints point to the discard port of the pod itself, because their default is api.openai.com. */ -}}
 {{- $_ := merge $env (dict
   "OFFLINE_MODE" "True"
   "SCARF_NO_ANALYTICS" "true"
@@ -115,7 +115,7 @@ With a list of who may use the chat, such an account waits for an administrator;
   "ENABLE_PIP_INSTALL_FRONTMATTER_REQUIREMENTS" "False"
   "ENABLE_VERSION_UPDATE_CHECK" "False"
 ) }}
-{{- $_ := merge $env (include "scout-chat.outsideEnv" . | fromYaml) }}
-{{- /* toYaml sorts the keys, so the text is stable. */ -}}
+{{- $_ := merge $env (include "scout-chat.proxyAndCaEnv" . | fromYaml) }}
+{{- /* toYaml sorts the keys, so the hash of the text is stable. */ -}}
 {{ toYaml $env }}
 {{- end }}
