@@ -17,9 +17,13 @@ from scout_chat.core.errors import UserError
 from scout_chat.core.paths import CHART, PRESETS, ROOT
 from scout_chat.core.tools import tool
 from scout_chat.review import diff, sides
-from scout_chat.review import report as pages
 from scout_chat.review.consequences import CONSEQUENCES
+from scout_chat.review.html import html_page
+from scout_chat.review.markdown import COMMENT_CHARACTERS, markdown_comment
+from scout_chat.review.report import Change, Refusal, Report
 from scout_chat.review.sides import Side, side, with_values, working_tree
+from scout_chat.review.summary import NOTHING_CHANGES
+from scout_chat.review.terminal import terminal_text
 from scout_chat.review.tree import differences
 
 ENGINE = {"app.kubernetes.io/component": "serving-engine", "model": "m"}
@@ -53,7 +57,7 @@ def stateful_set(**fields: object) -> dict:
     return thing("StatefulSet", spec={"serviceName": "a", "replicas": 1, "template": deployment()["spec"]["template"], **fields})
 
 
-def changes(old: dict | list[dict] | None, new: dict | list[dict] | None, chart: str = "scout-chat") -> list[diff.Change]:
+def changes(old: dict | list[dict] | None, new: dict | list[dict] | None, chart: str = "scout-chat") -> list[Change]:
     sides = [[Object(chart, body) for body in (side if isinstance(side, list) else [side] if side else [])] for side in (old, new)]
     return list(diff.changes_between(*sides))
 
@@ -241,37 +245,37 @@ def test_no_secret_value_is_in_a_report() -> None:
     ]
     found = changes(old, new)
     assert {change.path for change in found if change.consequence == "secret"} == {"data.a", "data.b", "data.c", "data.d"}
-    report = diff.Report("a", "b", ("s",), {change: ("s",) for change in found})
-    for text in (pages.terminal(report).plain, pages.markdown(report), pages.html(report)):
+    report = Report("a", "b", ("s",), {change: ("s",) for change in found})
+    for text in (terminal_text(report).plain, markdown_comment(report), html_page(report)):
         assert "OPENAI_API_KEY" in text and "(hidden)" in text
         assert not [value for value in [*HIDDEN, "aHVudGVyMg", "dDBwc2VjcmV0"] if value in text]
 
 
-def report(*found: diff.Change, **fields: object) -> diff.Report:
-    return diff.Report("old", "new", ("s",), {change: ("s",) for change in found}, **fields)
+def report(*found: Change, **fields: object) -> Report:
+    return Report("old", "new", ("s",), {change: ("s",) for change in found}, **fields)
 
 
 def test_the_page_escapes_everything() -> None:
     evil = "<script>alert(1)</script>&\"'"
-    found = diff.Change("other", f"Kind/{evil}", f"path.{evil}", evil, f"{evil}\n{evil}", evil)
-    more = [diff.Change("other", "a/b", "c", before, after) for before, after in ((evil, "x"), (f"same {evil}", "same x"), (None, evil), (evil, None))]
-    text = pages.html(report(found, *more, added=(evil,), refusals=(diff.Refusal(evil, "old", evil),)))
-    text += pages.html(diff.Report(evil, evil, (evil,)))
+    found = Change("other", f"Kind/{evil}", f"path.{evil}", evil, f"{evil}\n{evil}", evil)
+    more = [Change("other", "a/b", "c", before, after) for before, after in ((evil, "x"), (f"same {evil}", "same x"), (None, evil), (evil, None))]
+    text = html_page(report(found, *more, added=(evil,), refusals=(Refusal(evil, "old", evil),)))
+    text += html_page(Report(evil, evil, (evil,)))
     assert "<script" not in text and text.count("&lt;script&gt;") > 10
     assert "http:" not in text and "https:" not in text and "url(" not in text
 
 
 def test_a_comment_stays_one_whatever_the_values_are() -> None:
-    text = pages.markdown(report(diff.Change("other", "Kind/`|`a", "data.x", "```\n</details>\n@somebody", "````\nb", "note `x`")))
+    text = markdown_comment(report(Change("other", "Kind/`|`a", "data.x", "```\n</details>\n@somebody", "````\nb", "note `x`")))
     assert "\n`````diff\n" in text and text.count("\n</details>\n") == 1
     assert text.index("@somebody") > text.index("`````diff")
 
 
 def test_a_long_comment_is_cut_and_says_where_the_rest_is() -> None:
-    many = [diff.Change("other", f"ConfigMap/{index}", "data.x", "a" * 300, "b" * 300, "") for index in range(500)]
-    worst = diff.Change("refused", "Deployment/web", "spec.selector", "a", "b")
-    text = pages.markdown(report(worst, *many), "The page has all of them (diff.html).")
-    assert 40_000 < len(text) <= pages.COMMENT
+    many = [Change("other", f"ConfigMap/{index}", "data.x", "a" * 300, "b" * 300, "") for index in range(500)]
+    worst = Change("refused", "Deployment/web", "spec.selector", "a", "b")
+    text = markdown_comment(report(worst, *many), "The page has all of them (diff.html).")
+    assert 40_000 < len(text) <= COMMENT_CHARACTERS
     assert "Deployment/web" in text and "The page has all of them (diff.html)." in text.splitlines()[-1]
     assert text.count("<details>") == text.count("</details>") == 2
 
@@ -283,11 +287,18 @@ def test_a_terminal_is_not_steered() -> None:
 
 def test_nothing_changes() -> None:
     empty = report()
-    assert all(pages.NOTHING in text for text in (pages.terminal(empty).plain, pages.markdown(empty), pages.html(empty)))
+    assert all(NOTHING_CHANGES in text for text in (terminal_text(empty).plain, markdown_comment(empty), html_page(empty)))
+
+
+def test_the_page_has_a_color_for_every_consequence() -> None:
+    page = html_page(report(*(Change(name, "a/b", "c", "1", "2") for name in CONSEQUENCES)))
+    for name in CONSEQUENCES:
+        slug = name.replace(" ", "-")
+        assert f'<section class="{slug}" id="{slug}">' in page and f".{slug} {{ --tone: var(--{slug}); }}" in page and page.count(f"--{slug}: #") == 2
 
 
 def test_the_threshold_counts_what_is_worse() -> None:
-    found = report(diff.Change("engine reloads", "a/b", "c", "1", "2"))
+    found = report(Change("engine reloads", "a/b", "c", "1", "2"))
     assert [name for name in CONSEQUENCES if found.at_least(name)] == ["engine reloads", "pods restart", "network", "access", "other"]
 
 
@@ -300,7 +311,7 @@ def chart(tmp_path: Path) -> Path:
     return Path(shutil.copytree(CHART, tmp_path / "old" / "scout-chat"))
 
 
-def compared(chart: Path, sets: tuple[str, ...] = (), edit: tuple[str, str, str] = ("", "", ""), names: tuple[str, ...] = ("local", "external")) -> diff.Report:
+def compared(chart: Path, sets: tuple[str, ...] = (), edit: tuple[str, str, str] = ("", "", ""), names: tuple[str, ...] = ("local", "external")) -> Report:
     """The chart against itself with values set, or a file of it edited."""
     new = chart.parent.with_name("new") / "scout-chat"
     shutil.copytree(chart, new)
@@ -313,8 +324,8 @@ def compared(chart: Path, sets: tuple[str, ...] = (), edit: tuple[str, str, str]
     return diff.compare(Side("old", chart, cases), Side("new", new, after))
 
 
-def objects(report: diff.Report) -> dict[str, set[str]]:
-    return {consequence: {name for name, _ in found} for consequence, found in report.groups().items()}
+def objects(report: Report) -> dict[str, set[str]]:
+    return {consequence: {item.object for item in found} for consequence, found in report.groups().items()}
 
 
 @pytest.mark.charts
@@ -356,7 +367,7 @@ def test_a_refusal_of_the_new_side_is_a_change_and_of_the_old_a_notice(chart: Pa
     assert [(change.consequence, change.object) for change in report.changes] == [("refused", "chart")]
     both = diff.compare(Side("a", chart, {"x": replace(scenarios()["local"], values=())}), Side("b", chart, {"x": scenarios()["local"]}))
     assert not both.changes and [refusal.side for refusal in both.refusals] == ["old"]
-    assert "x renders now; a refused it: " in pages.terminal(both).plain
+    assert "x renders now; a refused it: " in terminal_text(both).plain
 
 
 @pytest.mark.charts

@@ -141,15 +141,17 @@ def diff_command(
 ) -> None:
     """Show what changes on the cluster from REF (HEAD: what is not committed) or a package to the working tree, most severe first."""
     from scout_chat.review import consequences, diff
-    from scout_chat.review import report as pages
+    from scout_chat.review.html import html_page
+    from scout_chat.review.markdown import markdown_comment
+    from scout_chat.review.terminal import terminal_text
 
     worst = consequences.severity(fail_on) if fail_on else None
     report = diff.run(source, scenario or [], values or [], release, namespace)
     more = f"The page has all of them ({html.name})." if html else ""
-    for path, text in ((html, lambda: pages.html(report)), (markdown, lambda: pages.markdown(report, more))):
+    for path, text in ((html, lambda: html_page(report)), (markdown, lambda: markdown_comment(report, more))):
         if path:
             save(path, text())
-    Console(highlight=False).print(pages.terminal(report), soft_wrap=True)
+    Console(highlight=False).print(terminal_text(report), soft_wrap=True)
     raise typer.Exit(1 if worst and report.at_least(worst) else 0)
 
 

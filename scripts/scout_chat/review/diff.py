@@ -6,12 +6,13 @@ Every change has one consequence. A change that several scenarios have is one.
 import re
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from scout_chat.chart.render import Object, RenderError, render, render_all
 from scout_chat.core.errors import UserError
 from scout_chat.review.consequences import CONSEQUENCES, RUNS_PODS, of_change, of_environment, of_object
+from scout_chat.review.report import Change, Refusal, Report
 from scout_chat.review.sides import Side, nearest, side, with_values, working_tree
 from scout_chat.review.tree import ENVIRONMENT, differences, plain, shown
 
@@ -35,55 +36,6 @@ NOISE = (
     Noise(r".*", r"metadata\.(labels|annotations)\[app\.kubernetes\.io/version\]", r".*", "says a version; the image says which one runs"),
     Noise(r"scout-chat/Secret/.*-webui-secrets", r"data\b.*", r".*", "random in every render; on a cluster the chart keeps the values that are there"),
 )
-
-
-@dataclass(frozen=True)
-class Change:
-    """One line of a report. ``object`` is ``Kind/name``; ``old`` or ``new`` is None where that side has nothing.
-
-    With an empty path the whole object is created or removed. No value of a Secret is in it.
-    """
-
-    consequence: str
-    object: str
-    path: str
-    old: str | None
-    new: str | None
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """What the chart says to a scenario on one side, in words for a reader (``old``, ``new`` or ``both sides``)."""
-
-    scenario: str
-    side: str
-    message: str
-
-
-@dataclass
-class Report:
-    """What changes between two sides; ``changes`` maps each change to the scenarios that have it, most severe first."""
-
-    old: str
-    new: str
-    scenarios: tuple[str, ...] = ()
-    changes: dict[Change, tuple[str, ...]] = field(default_factory=dict)
-    added: tuple[str, ...] = ()
-    removed: tuple[str, ...] = ()
-    refusals: tuple[Refusal, ...] = ()
-
-    def groups(self) -> dict[str, dict[tuple[str, tuple[str, ...]], list[Change]]]:
-        """Consequence to (object, scenarios) to changes, in order of severity."""
-        groups: dict[str, dict[tuple[str, tuple[str, ...]], list[Change]]] = {}
-        for change, where in self.changes.items():
-            groups.setdefault(change.consequence, {}).setdefault((change.object, where), []).append(change)
-        return groups
-
-    def at_least(self, consequence: str) -> bool:
-        """Whether a change is that severe or more."""
-        severities = list(CONSEQUENCES)
-        return any(severities.index(change.consequence) <= severities.index(consequence) for change in self.changes)
 
 
 def run(source: str, names: list[str], files: list[Path], release: str = "", namespace: str = "") -> Report:
