@@ -10,7 +10,6 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from types import ModuleType
 
 import kubernetes
 import pytest
@@ -18,7 +17,7 @@ from scout_chat.chart.render import Case
 from scout_chat.chat import install, quickstart, readiness
 from scout_chat.chat.open_webui import WebUI
 from scout_chat.cluster.kubectl import Kubectl
-from scout_chat.cluster.provider import provider as choose_provider
+from scout_chat.cluster.provider import Provider, choose
 from scout_chat.core.tools import tool
 
 
@@ -28,15 +27,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def provider() -> Iterator[ModuleType]:
-    module = choose_provider()
+def provider() -> Iterator[Provider]:
+    module = choose()
     keep = os.environ.get("SCOUT_CHAT_KEEP_NODE")
     if not keep:
         if "running" in module.status().values():
             pytest.exit("the cluster tests need the node to themselves: make chat-down", returncode=1)
         # What a killed run left is another release's.
         module.down()
-    for prepare in module.PREPARATIONS.values():
+    for prepare in module.preparations.values():
         prepare(print)
     module.up()
     # pytest-helm-charts takes the cluster from here.
@@ -47,25 +46,25 @@ def provider() -> Iterator[ModuleType]:
 
 
 @pytest.fixture(scope="session")
-def one_node(provider: ModuleType) -> None:
+def one_node(provider: Provider) -> None:
     """For tests that run programs from the one-node cluster's store."""
-    if not provider.__name__.endswith("one_node"):
+    if provider.name != "one-node":
         pytest.skip("its packages and tiny models are in the store of the one-node cluster alone")
 
 
 @pytest.fixture(scope="session")
-def api(provider: ModuleType) -> kubernetes.client.CoreV1Api:
+def api(provider: Provider) -> kubernetes.client.CoreV1Api:
     kubernetes.config.load_kube_config(str(provider.kubeconfig()))
     return kubernetes.client.CoreV1Api()
 
 
 @pytest.fixture(scope="session")
-def local(provider: ModuleType) -> Case:
+def local(provider: Provider) -> Case:
     """The local preset on a port of the node."""
     return quickstart.local_case(provider.chat_url())
 
 
-def deploy(case: Case, provider: ModuleType) -> str:
+def deploy(case: Case, provider: Provider) -> str:
     """Installs or upgrades and waits as ``make chat`` does. Returns Helm's output."""
     output = install.install(case, provider.kubeconfig())
     readiness.wait_for_pods(Kubectl(provider.kubeconfig(), case.namespace), case, print)
@@ -80,7 +79,7 @@ def signed_in(account: quickstart.Account) -> WebUI:
 
 
 @contextmanager
-def forwarded(provider: ModuleType, namespace: str, deployment: str, port: int = 8000) -> Iterator[str]:
+def forwarded(provider: Provider, namespace: str, deployment: str, port: int = 8000) -> Iterator[str]:
     """The address of the deployment's port, on a port of this machine."""
     base = [tool("kubectl"), f"--kubeconfig={provider.kubeconfig()}", f"--namespace={namespace}"]
     with subprocess.Popen([*base, "port-forward", f"deployment/{deployment}", f":{port}"], stdout=subprocess.PIPE, text=True) as process:
@@ -91,7 +90,7 @@ def forwarded(provider: ModuleType, namespace: str, deployment: str, port: int =
 
 
 @contextmanager
-def own_namespace(provider: ModuleType, name: str) -> Iterator[Kubectl]:
+def own_namespace(provider: Provider, name: str) -> Iterator[Kubectl]:
     """A namespace for a module's own releases, gone with everything in it afterwards. What a killed run left goes first."""
     kubectl = Kubectl(provider.kubeconfig(), name)
     kubectl.run("delete", "namespace", name, "--ignore-not-found", "--wait=true")

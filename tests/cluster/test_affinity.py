@@ -5,7 +5,6 @@ Does not prove a gain in speed: the two engines share the machine's cores.
 
 import re
 from dataclasses import replace
-from types import ModuleType
 
 import kubernetes
 import pytest
@@ -13,6 +12,7 @@ from scout_chat.chart.render import Case
 from scout_chat.chart.scenarios import scenario
 from scout_chat.chat import install, quickstart
 from scout_chat.chat.open_webui import WebUI
+from scout_chat.cluster.provider import Provider
 
 from tests.cluster.conftest import deploy, signed_in
 
@@ -27,7 +27,7 @@ def two_engines(local: Case) -> Case:
 
 
 @pytest.fixture(scope="module")
-def account(two_engines: Case, provider: ModuleType) -> quickstart.Account:
+def account(two_engines: Case, provider: Provider) -> quickstart.Account:
     deploy(two_engines, provider)
     return quickstart.account(provider)
 
@@ -120,6 +120,6 @@ def test_calls_without_a_chat_spread_over_users(administrator: WebUI, account: q
     assert set(seen.values()) == set(engines)
 
 
-def test_helm_3_removes_it_again(account: quickstart.Account, two_engines: Case, provider: ModuleType, api: Api) -> None:
+def test_helm_3_removes_it_again(account: quickstart.Account, two_engines: Case, provider: Provider, api: Api) -> None:
     install.uninstall(two_engines, provider.kubeconfig())
     assert not kubernetes.client.AppsV1Api().list_namespaced_deployment(two_engines.namespace).items

@@ -17,10 +17,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 import pytest
-from scout_chat.cluster.one_node import node
+from scout_chat.cluster.one_node.node import OneNode
+from scout_chat.cluster.provider import Provider
 from scout_chat.core import kubeyaml
 from scout_chat.core.paths import CHART, ROOT
 from scout_chat.core.tools import tool
@@ -66,7 +66,7 @@ class Run:
 
 
 @pytest.fixture(scope="module")
-def environment(provider: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def environment(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """chart-testing finds helm and kubectl by these names, and Helm has a home of its own."""
     folder = tmp_path_factory.mktemp("home")
     for name in ("helm", "kubectl"):
@@ -154,7 +154,7 @@ def test_nothing_is_left_of_its_releases(run: Run) -> None:
 
 def left_of(namespaces: list[str]) -> list[str]:
     """The namespaces themselves, and volumes that were claimed from them."""
-    objects = json.loads(node.kubectl("get", "namespaces,persistentvolumes", "--output=json"))["items"]
+    objects = json.loads(OneNode().kubectl("get", "namespaces,persistentvolumes", "--output=json"))["items"]
     places = {item["metadata"]["name"]: item.get("spec", {}).get("claimRef", {}).get("namespace", item["metadata"]["name"]) for item in objects}
     return [name for name, namespace in places.items() if namespace in namespaces]
 

@@ -8,7 +8,6 @@ Does not prove: production-stack's router (its image is in no package registry);
 
 import threading
 from collections.abc import Iterator
-from types import ModuleType
 
 import kubernetes
 import pytest
@@ -17,6 +16,7 @@ from scout_chat.chat import install, quickstart, readiness
 from scout_chat.chat.open_webui import WebUI
 from scout_chat.chat.turn import Answer
 from scout_chat.cluster.kubectl import Kubectl
+from scout_chat.cluster.provider import Provider
 
 from tests.cluster.conftest import deploy, signed_in, with_sets
 
@@ -61,7 +61,7 @@ class Deletion:
 
 
 @pytest.fixture(scope="module")
-def release(local: Case, provider: ModuleType) -> Iterator[Case]:
+def release(local: Case, provider: Provider) -> Iterator[Case]:
     """Greedy decoding on one thread: the same question has the same answer, and the limit gives it its length."""
     case = with_sets(local, f"global.llm.parameters.max_tokens={TOKENS}")
     deploy(case, provider)
@@ -70,7 +70,7 @@ def release(local: Case, provider: ModuleType) -> Iterator[Case]:
 
 
 @pytest.fixture(scope="module")
-def account(release: Case, provider: ModuleType) -> quickstart.Account:
+def account(release: Case, provider: Provider) -> quickstart.Account:
     return quickstart.account(provider)
 
 
@@ -80,7 +80,7 @@ def person(account: quickstart.Account) -> WebUI:
 
 
 @pytest.fixture(autouse=True)
-def settled(person: WebUI, account: quickstart.Account, release: Case, provider: ModuleType) -> None:
+def settled(person: WebUI, account: quickstart.Account, release: Case, provider: Provider) -> None:
     """Pods in the place of the deleted ones are ready, also after a test that failed half-way."""
     wait_until_it_serves(person, account, release, provider)
 
@@ -93,7 +93,7 @@ def undisturbed(person: WebUI, account: quickstart.Account) -> Answer:
 
 
 def test_an_engine_that_is_deleted_finishes_its_answer(
-    person: WebUI, account: quickstart.Account, undisturbed: Answer, release: Case, api: Api, provider: ModuleType
+    person: WebUI, account: quickstart.Account, undisturbed: Answer, release: Case, api: Api, provider: Provider
 ) -> None:
     deletion = Deletion(api, release.namespace, ENGINE, after=undisturbed.events - LEFT_TO_THE_ENGINE)
     answer = person.chat(STORY, account.model, on_text=deletion.piece)
@@ -104,7 +104,7 @@ def test_an_engine_that_is_deleted_finishes_its_answer(
 
 
 def test_a_router_that_is_deleted_hands_the_answer_on_to_its_end(
-    person: WebUI, account: quickstart.Account, undisturbed: Answer, release: Case, api: Api, provider: ModuleType
+    person: WebUI, account: quickstart.Account, undisturbed: Answer, release: Case, api: Api, provider: Provider
 ) -> None:
     deletion = Deletion(api, release.namespace, ROUTER, after=1)
     answer = person.chat(STORY, account.model, on_text=deletion.piece)
@@ -114,6 +114,6 @@ def test_a_router_that_is_deleted_hands_the_answer_on_to_its_end(
     assert "Paris" in person.chat(quickstart.QUESTION, account.model).text
 
 
-def wait_until_it_serves(person: WebUI, account: quickstart.Account, release: Case, provider: ModuleType) -> None:
+def wait_until_it_serves(person: WebUI, account: quickstart.Account, release: Case, provider: Provider) -> None:
     readiness.wait_for_pods(Kubectl(provider.kubeconfig(), release.namespace), release, print)
     readiness.wait_for_model(person, account.model)

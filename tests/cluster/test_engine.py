@@ -3,7 +3,6 @@
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from scout_chat.chart.recorded import chart_for
@@ -11,6 +10,7 @@ from scout_chat.chart.render import render
 from scout_chat.chart.scenarios import scenario
 from scout_chat.chat import install, readiness
 from scout_chat.cluster.kubectl import Kubectl
+from scout_chat.cluster.provider import Provider
 from scout_chat.core import kubeyaml
 from scout_chat.core.errors import UserError
 from scout_chat.core.paths import PRESETS
@@ -114,7 +114,7 @@ def test_what_schema_says_of_vllm_is_so(one_node: None) -> None:
 
 
 @pytest.mark.charts
-def test_an_engine_that_dies_is_reported_with_its_last_lines(provider: ModuleType) -> None:
+def test_an_engine_that_dies_is_reported_with_its_last_lines(provider: Provider) -> None:
     local = kubeyaml.load((PRESETS / "local.yaml").read_text())["vllm-stack"]["servingEngineSpec"]["modelSpec"][0]["vllmConfig"]
     spec = f"vllm-stack.servingEngineSpec.modelSpec[0].vllmConfig.extraArgs[{len(local['extraArgs'])}]"
     # A long one the chart would refuse.

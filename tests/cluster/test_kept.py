@@ -8,7 +8,6 @@ of the volume itself.
 import base64
 from collections.abc import Iterator
 from dataclasses import replace
-from types import ModuleType
 
 import pytest
 from scout_chat.chart.render import Case, RenderError
@@ -16,6 +15,7 @@ from scout_chat.chart.scenarios import scenario
 from scout_chat.chat import install, readiness
 from scout_chat.chat.open_webui import WebUI
 from scout_chat.cluster.kubectl import Kubectl
+from scout_chat.cluster.provider import Provider
 from scout_chat.core.paths import CHART, PRESETS, ROOT
 
 from tests.cluster.conftest import deploy, forwarded, own_namespace
@@ -32,7 +32,7 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 
 @pytest.fixture(scope="module")
-def kubectl(case: Case, provider: ModuleType) -> Iterator[Kubectl]:
+def kubectl(case: Case, provider: Provider) -> Iterator[Kubectl]:
     with own_namespace(provider, case.namespace) as client:
         yield client
 
@@ -52,7 +52,7 @@ MISSING = ("--set", "open-webui.image.tag=0.0.0,open-webui.image.pullPolicy=Neve
 EVERYTHING = ["persistentvolumeclaim/chat-open-webui", "secret/chat-webui-secrets"]
 
 
-def test_a_conversation_is_found_again_after_uninstall_and_a_failed_install(case: Case, kubectl: Kubectl, provider: ModuleType) -> None:
+def test_a_conversation_is_found_again_after_uninstall_and_a_failed_install(case: Case, kubectl: Kubectl, provider: Provider) -> None:
     """Chat; uninstall; a failed install, rolled back; install; the same password, the old conversation."""
     deploy(case, provider)
     first = password(kubectl)
@@ -73,7 +73,7 @@ def test_a_conversation_is_found_again_after_uninstall_and_a_failed_install(case
         assert WebUI(url).sign_in("admin@example.org", first).questions() == ["Is anything lost?"]
 
 
-def test_a_failed_upgrade_that_is_rolled_back_keeps_them_too(case: Case, kubectl: Kubectl, provider: ModuleType) -> None:
+def test_a_failed_upgrade_that_is_rolled_back_keeps_them_too(case: Case, kubectl: Kubectl, provider: Provider) -> None:
     before = {name: kubectl.get(*name.split("/"))["metadata"]["uid"] for name in EVERYTHING}
     command = ["upgrade", "chat", str(CHART), "--namespace", case.namespace, *case.options(), *MISSING]
     with pytest.raises(RenderError):
@@ -82,7 +82,7 @@ def test_a_failed_upgrade_that_is_rolled_back_keeps_them_too(case: Case, kubectl
     readiness.wait_for_pods(kubectl, case, print)
 
 
-def test_everything_goes_when_it_is_asked_for(case: Case, kubectl: Kubectl, provider: ModuleType) -> None:
+def test_everything_goes_when_it_is_asked_for(case: Case, kubectl: Kubectl, provider: Provider) -> None:
     install.uninstall(case, provider.kubeconfig())
     kubectl.run(*DELETE)
     assert kept(kubectl) == []
@@ -92,7 +92,7 @@ GPT_OSS = [str(path.relative_to(PRESETS).with_suffix("")) for path in sorted(PRE
 
 
 @pytest.mark.parametrize("helm", ["helm", "helm3"])
-def test_from_preset_to_preset_every_volume_stays(helm: str, provider: ModuleType) -> None:
+def test_from_preset_to_preset_every_volume_stays(helm: str, provider: Provider) -> None:
     """Real upgrades through every shipped file with one engine, there and back; the API server would refuse a volume that shrinks."""
     assert len(GPT_OSS) >= 9
     with own_namespace(provider, f"presets-{helm}") as kubectl:

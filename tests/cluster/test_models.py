@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import ModuleType
 
 import httpx
 import kubernetes
@@ -19,6 +18,7 @@ from scout_chat.chart.recorded import chart_for
 from scout_chat.chart.render import Case, Object, render
 from scout_chat.chat import readiness
 from scout_chat.cluster.kubectl import Kubectl
+from scout_chat.cluster.provider import Provider
 from scout_chat.images import weights
 from scout_chat.planning import architecture, calibration, catalog
 from scout_chat.planning.calibration import Engine
@@ -118,7 +118,7 @@ def engine_objects(case: Case) -> list[Object]:
 
 
 @pytest.fixture(scope="module")
-def kubectl(provider: ModuleType, one_node: None) -> Iterator[Kubectl]:
+def kubectl(provider: Provider, one_node: None) -> Iterator[Kubectl]:
     weights.tiny_models(print)
     client = Kubectl(provider.kubeconfig(), "models")
     client.run("create", "namespace", "models")
@@ -127,7 +127,7 @@ def kubectl(provider: ModuleType, one_node: None) -> Iterator[Kubectl]:
 
 
 @pytest.fixture(scope="module", params=STARTS, ids=lambda start: start.name)
-def running(request: pytest.FixtureRequest, provider: ModuleType, kubectl: Kubectl, api: Api, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def running(request: pytest.FixtureRequest, provider: Provider, kubectl: Kubectl, api: Api, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """One engine at a time: two would wait for each other's cores."""
     start = request.param
     with pytest.MonkeyPatch.context() as monkeypatch:

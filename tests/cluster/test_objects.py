@@ -6,13 +6,13 @@ It does not prove that pods run; the other files do for the local preset.
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from scout_chat.chart.recorded import chart_for
 from scout_chat.chart.render import Case, Object, render
 from scout_chat.chart.scenarios import scenarios
 from scout_chat.cluster.kubectl import Kubectl
+from scout_chat.cluster.provider import Provider
 from scout_chat.core.errors import UserError
 
 # Kinds whose CRDs are another project's.
@@ -20,7 +20,7 @@ ELSEWHERE = {"ServiceMonitor"}
 
 
 @pytest.fixture(scope="module")
-def kubectl(provider: ModuleType) -> Iterator[Kubectl]:
+def kubectl(provider: Provider) -> Iterator[Kubectl]:
     client = Kubectl(provider.kubeconfig(), "chat")
     client.run("create", "namespace", "chat")
     # The site's own, which the scenarios of a site name.

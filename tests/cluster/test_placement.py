@@ -10,12 +10,12 @@ import copy
 import json
 from collections.abc import Iterator
 from functools import cache
-from types import ModuleType
 
 import pytest
 import yaml
 from scout_chat.chart.render import Case, Object, render, render_all
 from scout_chat.cluster.kubectl import Kubectl
+from scout_chat.cluster.provider import Provider
 from scout_chat.core.paths import PRESETS
 from scout_chat.presets import writer as presets
 
@@ -48,7 +48,7 @@ SURGE = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "100%", "maxUnav
 
 
 @pytest.fixture(scope="module")
-def module_ground(provider: ModuleType, tmp_path_factory: pytest.TempPathFactory, api: object) -> Iterator[Playground]:
+def module_ground(provider: Provider, tmp_path_factory: pytest.TempPathFactory, api: object) -> Iterator[Playground]:
     kubectl = Kubectl(provider.kubeconfig(), NAMESPACE)
 
     # What a killed run left.

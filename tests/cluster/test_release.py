@@ -7,7 +7,6 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
 import httpx
 import kubernetes
@@ -18,6 +17,8 @@ from scout_chat.chart.render import Case
 from scout_chat.chat import install, quickstart
 from scout_chat.chat.browser import screenshot_chat
 from scout_chat.chat.open_webui import WebUI
+from scout_chat.cluster.one_node.kubelet import tag_images
+from scout_chat.cluster.provider import Provider
 from scout_chat.core.paths import PRESETS
 from scout_chat.planning import calibration
 
@@ -27,13 +28,13 @@ USER = ("reader@example.org", "a-readers-password")
 
 
 @pytest.fixture(scope="module")
-def notes(local: Case, provider: ModuleType) -> str:
+def notes(local: Case, provider: Provider) -> str:
     """The release, installed and ready; Helm's output."""
     return deploy(local, provider)
 
 
 @pytest.fixture(scope="module")
-def account(notes: str, provider: ModuleType) -> quickstart.Account:
+def account(notes: str, provider: Provider) -> quickstart.Account:
     return quickstart.account(provider)
 
 
@@ -60,7 +61,7 @@ def test_the_administrator_gets_the_right_answer(account: quickstart.Account) ->
     assert answer.events > 1
 
 
-def test_the_engine_has_the_cache_that_the_preset_says(notes: str, local: Case, provider: ModuleType) -> None:
+def test_the_engine_has_the_cache_that_the_preset_says(notes: str, local: Case, provider: Provider) -> None:
     """`scout-chat calibrate`, on the running engine: every figure is the planner's."""
     with forwarded(provider, local.namespace, f"{local.release}-smollm2-135m-deployment-vllm") as url:
         engine = calibration.read(url)
@@ -95,12 +96,12 @@ def test_a_person_chats_in_a_browser(account: quickstart.Account, tmp_path: Path
     assert picture.stat().st_size > 10_000
 
 
-def test_helm_test_asks_through_the_whole_path(notes: str, local: Case, provider: ModuleType) -> None:
+def test_helm_test_asks_through_the_whole_path(notes: str, local: Case, provider: Provider) -> None:
     log = install.test(local, provider.kubeconfig())
     assert "PASSED" in log and "Paris" in log
 
 
-def test_helm_test_survives_a_changed_password(account: quickstart.Account, administrator: WebUI, local: Case, provider: ModuleType) -> None:
+def test_helm_test_survives_a_changed_password(account: quickstart.Account, administrator: WebUI, local: Case, provider: Provider) -> None:
     """It cannot sign in any more, so it asks the model at the chat's address, and says so."""
     administrator.change_password(account.email, account.password, "another-password")
     try:
@@ -111,7 +112,7 @@ def test_helm_test_survives_a_changed_password(account: quickstart.Account, admi
 
 
 def test_a_changed_setting_takes_effect_and_keeps_accounts_and_sessions(
-    account: quickstart.Account, administrator: WebUI, local: Case, provider: ModuleType, api: kubernetes.client.CoreV1Api
+    account: quickstart.Account, administrator: WebUI, local: Case, provider: Provider, api: kubernetes.client.CoreV1Api
 ) -> None:
     """New pods run; the created Secret is the same, so who is signed in stays signed in."""
     before = api.read_namespaced_secret("chat-webui-secrets", local.namespace).data
@@ -129,7 +130,7 @@ def webui_pods(api: kubernetes.client.CoreV1Api, case: Case) -> list:
 
 
 def test_uninstall_keeps_what_people_wrote_their_password_and_the_weights(
-    account: quickstart.Account, administrator: WebUI, local: Case, provider: ModuleType, api: kubernetes.client.CoreV1Api
+    account: quickstart.Account, administrator: WebUI, local: Case, provider: Provider, api: kubernetes.client.CoreV1Api
 ) -> None:
     """And nothing else. A test's ConfigMap and pod are hooks, which Helm does not uninstall."""
     administrator.chat("What is the capital of Norway?", account.model)
@@ -153,10 +154,10 @@ MINE = {"global": {"imageRegistry": REGISTRY}, "engine": {"maxModelLen": 2048}}
 
 @pytest.mark.usefixtures("one_node")
 def test_installing_again_takes_everything_over_with_other_settings(
-    account: quickstart.Account, local: Case, provider: ModuleType, api: kubernetes.client.CoreV1Api
+    account: quickstart.Account, local: Case, provider: Provider, api: kubernetes.client.CoreV1Api
 ) -> None:
     """The same password opens the same conversations; images come from the site's registry, and the running engine has the context that was asked for."""
-    provider.tag_images(REGISTRY)
+    tag_images(REGISTRY)
     case = replace(local, extra=json.dumps(MINE))
     try:
         deploy(case, provider)

@@ -8,12 +8,12 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from scout_chat.chart.render import Case, Object, RenderError, parse
 from scout_chat.chat import install
 from scout_chat.cluster.kubectl import Kubectl
+from scout_chat.cluster.provider import Provider
 from scout_chat.core.paths import CHART
 
 from tests.cluster.conftest import own_namespace
@@ -28,13 +28,13 @@ def helm(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def kubectl(helm: str, provider: ModuleType) -> Iterator[Kubectl]:
+def kubectl(helm: str, provider: Provider) -> Iterator[Kubectl]:
     with own_namespace(provider, f"settings-{helm}") as client:
         yield client
 
 
 @pytest.fixture(scope="module")
-def case(helm: str, kubectl: Kubectl, provider: ModuleType) -> Case:
+def case(helm: str, kubectl: Kubectl, provider: Provider) -> Case:
     """gpt-oss with a setting of each kind, installed."""
     settings = ("engine.maxModelLen=2048", "global.imageRegistry=registry.example.org/mirror", NONE)
     case = Case("gpt-oss", ("gpt-oss",), sets=settings, namespace=f"settings-{helm}", helm=helm)
@@ -42,7 +42,7 @@ def case(helm: str, kubectl: Kubectl, provider: ModuleType) -> Case:
     return case
 
 
-def upgraded(case: Case, provider: ModuleType, *options: str) -> list[Object]:
+def upgraded(case: Case, provider: Provider, *options: str) -> list[Object]:
     """The objects of an upgrade that is tried on the server."""
     command = ["upgrade", case.release, str(CHART), "--namespace", case.namespace, "--dry-run=server", "--hide-notes", *options]
     manifest = install.helm(*command, kubeconfig=provider.kubeconfig(), version=case.helm).partition("MANIFEST:\n")[2]
@@ -58,23 +58,23 @@ def context(container: dict) -> str:
     return container["command"][container["command"].index("--max-model-len") + 1]
 
 
-def test_reuse_values_keeps_a_setting(case: Case, provider: ModuleType) -> None:
+def test_reuse_values_keeps_a_setting(case: Case, provider: Provider) -> None:
     container = engine(upgraded(case, provider, "--reuse-values", "--set", "global.chat.name=Ward 3"))
     assert context(container) == "2048" and container["image"].startswith("registry.example.org/mirror/vllm/")
 
 
-def test_reset_then_reuse_values_keeps_a_setting(case: Case, provider: ModuleType) -> None:
+def test_reset_then_reuse_values_keeps_a_setting(case: Case, provider: Provider) -> None:
     container = engine(upgraded(case, provider, "--reset-then-reuse-values", "--set", "global.imageRegistry=other.example.org"))
     assert context(container) == "2048" and container["image"].startswith("other.example.org/vllm/")
 
 
-def test_a_setting_that_is_left_out_is_gone(case: Case, provider: ModuleType) -> None:
+def test_a_setting_that_is_left_out_is_gone(case: Case, provider: Provider) -> None:
     """The preset's own value is back: what was handed on is not stored."""
     container = engine(upgraded(case, provider, "--reset-values", *replace(case, sets=(NONE,)).options()))
     assert context(container) == "32768" and container["image"].startswith("vllm/")
 
 
-def test_what_is_stored_is_what_the_user_gave(case: Case, provider: ModuleType) -> None:
+def test_what_is_stored_is_what_the_user_gave(case: Case, provider: Provider) -> None:
     values = json.loads(
         install.helm("get", "values", case.release, "-n", case.namespace, "-a", "-o", "json", kubeconfig=provider.kubeconfig(), version=case.helm)
     )
@@ -83,7 +83,7 @@ def test_what_is_stored_is_what_the_user_gave(case: Case, provider: ModuleType) 
     assert entry["vllmConfig"]["maxModelLen"] == 32768 and entry["repository"] == "vllm/vllm-openai"
 
 
-def refusal(case: Case, provider: ModuleType, *options: str) -> str:
+def refusal(case: Case, provider: Provider, *options: str) -> str:
     with pytest.raises(RenderError) as refused:
         upgraded(case, provider, *case.options(), *options)
     return str(refused.value)
@@ -94,7 +94,7 @@ def secret(kubectl: Kubectl, name: str, **data: str) -> None:
     kubectl.run("create", "secret", "generic", name, *(f"--from-literal={key.replace('_', '-')}={value}" for key, value in data.items()))
 
 
-def test_a_secret_with_an_empty_password_is_refused(case: Case, kubectl: Kubectl, provider: ModuleType) -> None:
+def test_a_secret_with_an_empty_password_is_refused(case: Case, kubectl: Kubectl, provider: Provider) -> None:
     """With it, the first visitor would become the administrator."""
     secret(kubectl, "chat-admin", admin_password="")
     said = refusal(case, provider, "--set", "global.chat.auth.admin.existingSecret=chat-admin")
@@ -103,17 +103,17 @@ def test_a_secret_with_an_empty_password_is_refused(case: Case, kubectl: Kubectl
     assert upgraded(case, provider, *case.options(), "--set", "global.chat.auth.admin.existingSecret=chat-admin")
 
 
-def test_a_secret_without_its_key_is_refused(case: Case, kubectl: Kubectl, provider: ModuleType) -> None:
+def test_a_secret_without_its_key_is_refused(case: Case, kubectl: Kubectl, provider: Provider) -> None:
     secret(kubectl, "chat-key", other="x")
     said = refusal(case, provider, "--set", "global.chat.secretKey.existingSecret=chat-key")
     assert "global.chat.secretKey.existingSecret: Secret chat-key in namespace" in said and 'has no key "secret-key"' in said
 
 
-def test_a_secret_that_is_not_there_yet_may_come(case: Case, provider: ModuleType) -> None:
+def test_a_secret_that_is_not_there_yet_may_come(case: Case, provider: Provider) -> None:
     assert upgraded(case, provider, *case.options(), "--set", "global.chat.secretKey.existingSecret=later")
 
 
-def test_a_rotated_secret_restarts_the_pods_that_read_it(case: Case, kubectl: Kubectl, provider: ModuleType) -> None:
+def test_a_rotated_secret_restarts_the_pods_that_read_it(case: Case, kubectl: Kubectl, provider: Provider) -> None:
     """At the next upgrade, and no pod of another component."""
 
     def templates() -> dict[str, dict]:
@@ -131,7 +131,7 @@ def test_a_rotated_secret_restarts_the_pods_that_read_it(case: Case, kubectl: Ku
     assert templates() not in (first, second)
 
 
-def test_a_bundle_that_is_no_pem_is_refused(case: Case, kubectl: Kubectl, provider: ModuleType) -> None:
+def test_a_bundle_that_is_no_pem_is_refused(case: Case, kubectl: Kubectl, provider: Provider) -> None:
     kubectl.run("create", "configmap", "site-ca", "--from-literal=ca.crt=MIIB...")
     said = refusal(case, provider, "--set", "global.trustedCA.configMap=site-ca")
     assert 'global.trustedCA: key "ca.crt" of ConfigMap site-ca' in said and "contains no PEM certificate" in said
@@ -139,23 +139,25 @@ def test_a_bundle_that_is_no_pem_is_refused(case: Case, kubectl: Kubectl, provid
     assert 'key "other.crt"' in said
 
 
-def test_a_volume_that_would_shrink_is_refused(case: Case, provider: ModuleType) -> None:
+def test_a_volume_that_would_shrink_is_refused(case: Case, provider: Provider) -> None:
     said = refusal(case, provider, "--set", "engine.pvcStorage=90Gi")
     assert "engine.pvcStorage is 90Gi, but the PersistentVolumeClaim chat-gpt-oss-120b-storage-claim has 200Gi, and a volume cannot shrink" in said
     assert "open-webui.persistence.size is 1Gi" in refusal(case, provider, "--set", "open-webui.persistence.size=1Gi")
 
 
-def test_two_releases_on_one_volume_are_refused(case: Case, provider: ModuleType, tmp_path: Path) -> None:
+def test_two_releases_on_one_volume_are_refused(case: Case, provider: Provider, tmp_path: Path) -> None:
     """By name of the claim, and by names that meet: release chat-gpt with engine oss-120b has the claim of chat with gpt-oss-120b."""
     other = replace(case, release="other")
     command = ["install", "other", str(CHART), "-n", case.namespace, "--dry-run=server", *case.options(), "--set"]
     with pytest.raises(RenderError, match="open-webui.persistence.existingClaim: the PersistentVolumeClaim chat-open-webui .* belongs to the release chat"):
         install.helm(*command, "open-webui.persistence.existingClaim=chat-open-webui", kubeconfig=provider.kubeconfig(), version=other.helm)
     command[1] = "chat-gpt"
-    with pytest.raises(RenderError, match=r"modelSpec\[0\].pvcStorage: the PersistentVolumeClaim chat-gpt-oss-120b-storage-claim .* belongs to the release chat"):
+    with pytest.raises(
+        RenderError, match=r"modelSpec\[0\].pvcStorage: the PersistentVolumeClaim chat-gpt-oss-120b-storage-claim .* belongs to the release chat"
+    ):
         install.helm(*command, "vllm-stack.servingEngineSpec.modelSpec[0].name=oss-120b", kubeconfig=provider.kubeconfig(), version=other.helm)
 
 
-def test_a_label_in_a_selector_is_refused_with_the_way_out(case: Case, provider: ModuleType) -> None:
+def test_a_label_in_a_selector_is_refused_with_the_way_out(case: Case, provider: Provider) -> None:
     said = refusal(case, provider, "--set", "global.podLabels.team=radiology")
     assert "a selector is immutable" in said and f"kubectl -n {case.namespace} delete deployment chat-deployment-router" in said

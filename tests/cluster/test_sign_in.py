@@ -9,7 +9,6 @@ import base64
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from types import ModuleType
 
 import httpx
 import pytest
@@ -17,6 +16,7 @@ from scout_chat.chart.render import Case
 from scout_chat.chat import install, quickstart, readiness
 from scout_chat.chat.open_webui import WebUI
 from scout_chat.cluster.kubectl import Kubectl
+from scout_chat.cluster.provider import Provider
 
 from tests.cluster.conftest import deploy, own_namespace
 from tests.support import keycloak
@@ -26,7 +26,7 @@ BEN = ("ben@example.org", "bens-local-password")
 
 
 @pytest.fixture(scope="module")
-def provider_of_identities(local: Case, provider: ModuleType) -> Iterator[keycloak.Keycloak]:
+def provider_of_identities(local: Case, provider: Provider) -> Iterator[keycloak.Keycloak]:
     chat_url = provider.chat_url()
     # The node's own address: pods reach it, and it is on an interface of this machine.
     with keycloak.running(chat_url.split("//")[1].split(":")[0], f"{chat_url}/oauth/oidc/callback") as running:
@@ -34,7 +34,7 @@ def provider_of_identities(local: Case, provider: ModuleType) -> Iterator[keyclo
 
 
 @pytest.fixture(scope="module")
-def kubectl(provider_of_identities: keycloak.Keycloak, provider: ModuleType) -> Iterator[Kubectl]:
+def kubectl(provider_of_identities: keycloak.Keycloak, provider: Provider) -> Iterator[Kubectl]:
     with own_namespace(provider, NAMESPACE) as client:
         client.run("create", "configmap", "site-ca", f"--from-file=ca.crt={provider_of_identities.ca}")
         client.run("create", "secret", "generic", "chat-oidc", f"--from-literal=client-secret={keycloak.SECRET}")
@@ -44,7 +44,7 @@ def kubectl(provider_of_identities: keycloak.Keycloak, provider: ModuleType) -> 
 class Release:
     """The local preset with local accounts, then with the provider and other settings of ``global.chat.auth``."""
 
-    def __init__(self, local: Case, provider: ModuleType, identities: keycloak.Keycloak) -> None:
+    def __init__(self, local: Case, provider: Provider, identities: keycloak.Keycloak) -> None:
         self.case, self._provider, self.url = replace(local, namespace=NAMESPACE), provider, provider.chat_url()
         oidc = {"issuer": identities.issuer, "clientId": keycloak.CLIENT, "existingSecret": "chat-oidc"}
         self._identities = {"trustedCA": {"configMap": "site-ca"}, "chat": {"auth": {"oidc": oidc}}}
@@ -62,7 +62,7 @@ class Release:
 
 
 @pytest.fixture(scope="module")
-def release(local: Case, provider: ModuleType, kubectl: Kubectl, provider_of_identities: keycloak.Keycloak) -> Iterator[Release]:
+def release(local: Case, provider: Provider, kubectl: Kubectl, provider_of_identities: keycloak.Keycloak) -> Iterator[Release]:
     made = Release(local, provider, provider_of_identities)
     yield made
     install.uninstall(made.case, provider.kubeconfig())
@@ -98,9 +98,7 @@ def test_a_password_opens_nothing_at_the_api(with_roles: Release, password: str)
     assert httpx.post(f"{with_roles.url}/api/v1/auths/signup", json=stranger).status_code == 403
 
 
-def test_helm_test_proves_the_way_to_the_provider_and_to_the_model(
-    with_roles: Release, provider: ModuleType, provider_of_identities: keycloak.Keycloak
-) -> None:
+def test_helm_test_proves_the_way_to_the_provider_and_to_the_model(with_roles: Release, provider: Provider, provider_of_identities: keycloak.Keycloak) -> None:
     log = install.test(with_roles.case, provider.kubeconfig())
     assert f"sign-in: {provider_of_identities.issuer}/protocol/openid-connect/auth, back to {with_roles.url}/oauth/oidc/callback" in log
     assert "sign-in with a password is off" in log and "PASSED" in log
@@ -186,7 +184,7 @@ def test_breaking_the_glass_opens_every_local_password(admin_alone: Release, loc
     assert admin_alone.account(WebUI(admin_alone.url).sign_in(*BEN).token)["id"] == local_ben
 
 
-def test_without_roles_every_account_of_the_provider_works(admin_alone: Release, provider: ModuleType, provider_of_identities: keycloak.Keycloak) -> None:
+def test_without_roles_every_account_of_the_provider_works(admin_alone: Release, provider: Provider, provider_of_identities: keycloak.Keycloak) -> None:
     admin_alone.identities({"roles": {"allowed": [], "admin": []}})
     token = provider_of_identities.sign_in(admin_alone.url, "cleo")
     assert admin_alone.account(token)["role"] == "user"

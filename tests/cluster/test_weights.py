@@ -9,7 +9,6 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from types import ModuleType
 
 import httpx
 import kubernetes
@@ -18,7 +17,8 @@ from scout_chat.chart.recorded import chart_for
 from scout_chat.chart.render import Case, render
 from scout_chat.chart.scenarios import scenario
 from scout_chat.cluster.kubectl import Kubectl
-from scout_chat.cluster.one_node import node
+from scout_chat.cluster.one_node.layout import IP
+from scout_chat.cluster.provider import Provider
 from scout_chat.core import kubeyaml
 from scout_chat.core.paths import PRESETS
 from scout_chat.images import weights
@@ -34,13 +34,13 @@ RATE = 20_000_000
 
 
 @pytest.fixture(scope="module")
-def hub(provider: ModuleType) -> Iterator[Hub]:
-    if not provider.__name__.endswith("one_node"):
+def hub(provider: Provider) -> Iterator[Hub]:
+    if provider.name != "one-node":
         pytest.skip("the hub listens on the one-node cluster's own address")
     folder = weights.hub_store() / f"models--{weights.MODEL.replace('/', '--')}"
     snapshot = folder / "snapshots" / (folder / "refs/main").read_text()
     files = {path.name: path.read_bytes() for path in snapshot.iterdir()}
-    with Hub({MODEL: {**files, "original/model.safetensors": b"o" * 20_000}}, rate=RATE).running(node.IP) as hub:
+    with Hub({MODEL: {**files, "original/model.safetensors": b"o" * 20_000}}, rate=RATE).running(IP) as hub:
         yield hub
 
 
@@ -85,7 +85,7 @@ def initialised(api: Api) -> kubernetes.client.V1Pod | None:
 
 
 @pytest.fixture(scope="module")
-def engine(provider: ModuleType, api: Api, hub: Hub) -> Iterator[str]:
+def engine(provider: Provider, api: Api, hub: Hub) -> Iterator[str]:
     """The engine's objects of the real chart, without the chat and the router. Its first pod's name."""
     kubectl = Kubectl(provider.kubeconfig(), "default")
     wanted = case(hub)

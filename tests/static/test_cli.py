@@ -20,7 +20,7 @@ def test_a_failed_tier_fails_the_command(static: int, cluster: int, status: int,
     """A green tier after a red one must not hide it."""
     results = {"tests/static": static, "tests/cluster": cluster}
     monkeypatch.setattr(app, "_pytest", lambda path, *_: results[path])
-    monkeypatch.setattr(app.clusters, "provider", lambda: SimpleNamespace(PREPARATIONS={}))
+    monkeypatch.setattr(app.clusters, "choose", lambda: SimpleNamespace(preparations={}))
     assert run(monkeypatch, "test") == status
 
 
@@ -29,7 +29,7 @@ def test_a_tier_that_cannot_run_says_why(monkeypatch: pytest.MonkeyPatch, capsys
         raise UserError("no Docker engine answers")
 
     monkeypatch.setattr(app, "_pytest", lambda *_: 0)
-    monkeypatch.setattr(app.clusters, "provider", refuse)
+    monkeypatch.setattr(app.clusters, "choose", refuse)
     assert run(monkeypatch, "test") == 0
     assert "cluster tier not run: no Docker engine answers" in capsys.readouterr().err
 

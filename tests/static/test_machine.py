@@ -18,21 +18,21 @@ def test_no_root_and_no_docker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(provider, "docker_answers", lambda: False)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(UserError, match="no Docker engine answers, and a one-node cluster needs Linux and root") as error:
-        provider.provider()
+        provider.choose()
     assert "Start Docker" in error.value.hint
 
 
 def test_kind_without_docker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(provider, "docker_answers", lambda: False)
     with pytest.raises(UserError, match="kind needs a Docker engine"):
-        provider.provider("kind")
+        provider.choose("kind")
 
 
 def test_docker_is_preferred_and_an_unknown_provider_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(provider, "docker_answers", lambda: True)
-    assert provider.provider().__name__.endswith(".kind")
+    assert provider.choose().name == "kind"
     with pytest.raises(UserError, match="there is no provider minikube"):
-        provider.provider("minikube")
+        provider.choose("minikube")
 
 
 def test_a_small_disk_is_refused_before_the_download(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 import base64
 from dataclasses import dataclass, replace
-from types import ModuleType
 
 from scout_chat.chart import archives, recorded
 from scout_chat.chart.render import Case
@@ -11,6 +10,7 @@ from scout_chat.chat import install
 from scout_chat.chat.readiness import wait_for_model, wait_for_pods
 from scout_chat.chat.turn import Answer
 from scout_chat.cluster.kubectl import Kubectl
+from scout_chat.cluster.provider import Provider
 from scout_chat.core.errors import UserError
 from scout_chat.core.progress import Phases, Reporter, console, silent
 
@@ -27,10 +27,10 @@ class Account:
     model: str
 
 
-def up(provider: ModuleType, question: str = QUESTION) -> Answer:
+def up(provider: Provider, question: str = QUESTION) -> Answer:
     """Bring up a chat, print a line for each phase, and return the first answer. A second run keeps what the first one made."""
     phases = Phases()
-    phases.run({**provider.PREPARATIONS, "charts": get_charts, "node": provider.up})
+    phases.run({**provider.preparations, "charts": get_charts, "node": provider.up})
     case = local_case(provider.chat_url())
     kubectl = Kubectl(provider.kubeconfig(), case.namespace)
     with phases.phase("install"):
@@ -58,7 +58,7 @@ def local_case(url: str) -> Case:
     return replace(scenario("local-node-port"), sets=(f"global.chat.url={url}",))
 
 
-def account(provider: ModuleType) -> Account:
+def account(provider: Provider) -> Account:
     """Read the local chat's first account from the cluster. Raises UserError if no chat is installed."""
     case = local_case(provider.chat_url())
     kubectl = Kubectl(provider.kubeconfig(), case.namespace)

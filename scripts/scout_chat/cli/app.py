@@ -37,7 +37,7 @@ Provider = Annotated[str | None, typer.Option(help="kind, or one-node; by defaul
 @chat_app.command("up")
 def chat_up(provider: Provider = None, question: Annotated[str, typer.Option(help="What to ask first.")] = quickstart.QUESTION) -> None:
     """Bring up a node, install the chart with the local preset, ask the first question."""
-    quickstart.up(clusters.provider(provider), question)
+    quickstart.up(clusters.choose(provider), question)
 
 
 @chat_app.command("down")
@@ -56,7 +56,7 @@ def chat_screenshot(
     """Ask in a real browser (Chromium) and save what it shows as a PNG."""
     from scout_chat.chat.browser import screenshot_chat
 
-    account = quickstart.account(clusters.provider(provider))
+    account = quickstart.account(clusters.choose(provider))
     print(screenshot_chat(account.url, account.email, account.password, question, path, expect))
     console.print(f"saved {path}")
 
@@ -64,8 +64,8 @@ def chat_screenshot(
 @cluster_app.command("up")
 def cluster_up(provider: Provider = None) -> None:
     """Bring the cluster up, or finish what an interruption left."""
-    module = clusters.provider(provider)
-    Phases().run({**module.PREPARATIONS, "node": module.up})
+    module = clusters.choose(provider)
+    Phases().run({**module.preparations, "node": module.up})
     console.print(f"export KUBECONFIG={module.kubeconfig()}", soft_wrap=True)
 
 
@@ -73,13 +73,13 @@ def cluster_up(provider: Provider = None) -> None:
 def cluster_down(provider: Provider = None) -> None:
     """Take the cluster away with everything on it."""
     with Phases().phase("down") as progress:
-        clusters.provider(provider).down(progress)
+        clusters.choose(provider).down(progress)
 
 
 @cluster_app.command("status")
 def cluster_status(provider: Provider = None) -> None:
     """What runs. Exit status 1 if nothing does, or a part is missing."""
-    states = clusters.provider(provider).status()
+    states = clusters.choose(provider).status()
     for name, state in states.items():
         print(f"{name:<26} {state}")
     if not states:
@@ -409,11 +409,11 @@ def test_command(tier: Annotated[str, typer.Argument(help="static, cluster or al
         failed |= _pytest("tests/static")
     if tier != "static":
         try:
-            module = clusters.provider()
+            module = clusters.choose()
         except UserError as error:
             console.print(f"[yellow]cluster tier not run:[/] {_plain(str(error))}")
         else:
-            Phases().run(module.PREPARATIONS)
+            Phases().run(module.preparations)
             failed |= _pytest("tests/cluster", "-v", "-p", "pytest_helm_charts.plugin")
     raise typer.Exit(failed)
 

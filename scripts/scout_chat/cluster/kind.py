@@ -1,8 +1,10 @@
-"""kind (Kubernetes in Docker): real images from their registries, the volumes and network policies of a usual cluster."""
+"""kind (Kubernetes in Docker) as a provider: images come from their registries, as in a usual cluster."""
 
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -11,54 +13,57 @@ from scout_chat.core.paths import cache
 from scout_chat.core.progress import Reporter, silent
 from scout_chat.core.tools import tool
 
-NAME = "scout-chat"
+CLUSTER = "scout-chat"
 CHAT_PORT = 30080
-# The node image that this kind release was published with for the pinned Kubernetes; kind pulls it.
-CONFIG = {
+# kind pulls the node image that it was published with.
+CONFIG: dict[str, Any] = {
     "kind": "Cluster",
     "apiVersion": "kind.x-k8s.io/v1alpha4",
     "nodes": [{"role": "control-plane", "extraPortMappings": [{"containerPort": CHAT_PORT, "hostPort": CHAT_PORT, "listenAddress": "127.0.0.1"}]}],
 }
 
 
-def kubeconfig() -> Path:
-    return cache("kind", "kubeconfig")
-
-
-def chat_url() -> str:
-    return f"http://127.0.0.1:{CHAT_PORT}"
-
-
 def get_tools(progress: Reporter = silent) -> None:
+    """Fetch the programs that kind needs."""
     for name in ("kind", "kubectl", "helm"):
         tool(name, progress)
 
 
-# Images and weights are pulled by the cluster itself.
-PREPARATIONS = {"tools": get_tools}
+class Kind:
+    """A kind cluster named ``scout-chat``. It pulls images and weights itself."""
 
+    name = "kind"
+    preparations: dict[str, Callable[[Reporter], object]] = {"tools": get_tools}  # noqa: RUF012 - read only
 
-def up(progress: Reporter = silent) -> None:
-    """The cluster answers. Raises UserError with kind's own words if it cannot be made."""
-    kind = tool("kind", progress)
-    if NAME in _run(kind, "get", "clusters").split():
-        _run(kind, "export", "kubeconfig", "--name", NAME, "--kubeconfig", str(kubeconfig()))
-        return
-    progress("creating the cluster (the first time pulls its image)")
-    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
-        yaml.safe_dump(CONFIG, file)
-        file.flush()
-        _run(kind, "create", "cluster", "--name", NAME, "--config", file.name, "--kubeconfig", str(kubeconfig()), "--wait", "180s")
+    def up(self, progress: Reporter = silent) -> None:
+        """Create the cluster, or take the existing one. Raises UserError with kind's own message if that fails."""
+        kind = tool("kind", progress)
+        if CLUSTER in _run(kind, "get", "clusters").split():
+            _run(kind, "export", "kubeconfig", "--name", CLUSTER, "--kubeconfig", str(self.kubeconfig()))
+            return
+        progress("creating the cluster (the first time pulls its image)")
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            yaml.safe_dump(CONFIG, file)
+            file.flush()
+            _run(kind, "create", "cluster", "--name", CLUSTER, "--config", file.name, "--kubeconfig", str(self.kubeconfig()), "--wait", "180s")
 
+    def down(self, progress: Reporter = silent) -> None:
+        """Delete the cluster."""
+        progress("deleting the cluster")
+        _run(tool("kind", progress), "delete", "cluster", "--name", CLUSTER)
+        self.kubeconfig().unlink(missing_ok=True)
 
-def down(progress: Reporter = silent) -> None:
-    progress("deleting the cluster")
-    _run(tool("kind", progress), "delete", "cluster", "--name", NAME)
-    kubeconfig().unlink(missing_ok=True)
+    def status(self) -> dict[str, str]:
+        """Return ``{"kind": "running"}``, or nothing if there is no cluster."""
+        return {"kind": "running"} if CLUSTER in _run(tool("kind"), "get", "clusters").split() else {}
 
+    def kubeconfig(self) -> Path:
+        """Return the kubeconfig in the user cache."""
+        return cache("kind", "kubeconfig")
 
-def status() -> dict[str, str]:
-    return {"kind": "running"} if NAME in _run(tool("kind"), "get", "clusters").split() else {}
+    def chat_url(self) -> str:
+        """Return the mapped NodePort on loopback."""
+        return f"http://127.0.0.1:{CHAT_PORT}"
 
 
 def _run(*command: str) -> str:
