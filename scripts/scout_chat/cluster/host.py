@@ -1,4 +1,4 @@
-"""What a one-node Kubernetes leaves on its Linux host, and how it is taken away again."""
+"""Interfaces, ports, cgroups, mounts and iptables chains of a one-node Kubernetes: make them, check them, remove them."""
 
 import contextlib
 import ctypes
@@ -22,7 +22,10 @@ MNT_DETACH = 2
 
 
 def interface(name: str, alias: str, address: str) -> None:
-    """A bridge without ports that carries ``address`` (with prefix length), marked by ``alias``. Raises UserError if it is another's."""
+    """Create a bridge without ports that carries ``address`` (with its prefix length), marked by ``alias``.
+
+    Raises UserError if an interface of that name exists without the mark.
+    """
     links = {link["ifname"]: link for link in json.loads(run("ip", "-j", "link", "show"))}
     if name not in links:
         run("ip", "link", "add", name, "type", "bridge")
@@ -33,18 +36,19 @@ def interface(name: str, alias: str, address: str) -> None:
     if ip not in addresses(name):
         run("ip", "addr", "add", address, "dev", name)
     run("ip", "link", "set", name, "up")
-    # Nothing may connect to an address that is not really this machine's: it would leave through the default route.
+    # Traffic to an address that is not on this machine would leave through the default route.
     if ip not in addresses(name):
         raise UserError(f"{ip} could not be put on {name}")
 
 
 def addresses(name: str) -> list[str]:
+    """Return the IP addresses of an interface; empty if it does not exist."""
     links = json.loads(run("ip", "-j", "addr", "show", "dev", name, check=False) or "[]")
     return [address["local"] for link in links for address in link.get("addr_info", []) if "local" in address]
 
 
 def check_ranges_free(ranges: list[str], own: tuple[str, ...]) -> None:
-    """Raises UserError if a route of another interface overlaps one of the ranges."""
+    """Raise UserError if a route of another interface overlaps one of the ranges. ``own`` names the node's interfaces."""
     for route in json.loads(run("ip", "-j", "route", "show", "table", "all")):
         target, device = route.get("dst", "default"), route.get("dev", "")
         if target == "default" or device in own or device == "lo" or ":" in target:
@@ -58,7 +62,7 @@ def check_ranges_free(ranges: list[str], own: tuple[str, ...]) -> None:
 
 
 def check_ports_free(ports: list[tuple[str, int]]) -> None:
-    """Raises UserError naming who listens, for the first taken (address, port)."""
+    """Raise UserError for the first (address, port) that is taken; the message names the process that listens."""
     for address, port in ports:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -69,18 +73,18 @@ def check_ports_free(ports: list[tuple[str, int]]) -> None:
 
 
 def _listener(port: int) -> str:
-    """`` by process NAME (PID)`` from ss, where it is installed."""
+    """Return `` by NAME (pid PID)`` from ss; empty where ss is not installed."""
     if not shutil.which("ss"):
         return ""
     match = re.search(r'users:\(\("([^"]+)",pid=(\d+)', run("ss", "-Hltnp", f"sport = :{port}", check=False))
     return f" by {match[1]} (pid {match[2]})" if match else ""
 
 
-# Taking away.
+# Removing what is left.
 
 
 def processes_with(text: str) -> list[int]:
-    """Pids of processes whose command line holds ``text``, other than this one's."""
+    """Return the pids of processes whose command line contains ``text``, without this process and its parent."""
     pids = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -93,27 +97,28 @@ def processes_with(text: str) -> list[int]:
 
 
 def cgroup_folders(name: str) -> list[Path]:
-    """The cgroup ``name`` in every hierarchy (one on cgroup v2), existing or not."""
+    """Return the folders of the cgroup ``name``, existing or not: one per hierarchy, and one in all on cgroup v2."""
     if (CGROUPS / "cgroup.controllers").exists():
         return [CGROUPS / name]
     return [folder / name for folder in CGROUPS.iterdir() if (folder / "cgroup.procs").exists() and not folder.is_symlink()]
 
 
 def create_cgroup(name: str) -> None:
+    """Create the cgroup in every hierarchy."""
     for folder in cgroup_folders(name):
         folder.mkdir(exist_ok=True)
-        if folder.parent == CGROUPS:  # cgroup v2: children may use what the root may
+        if folder.parent == CGROUPS:  # cgroup v2: enable the root's controllers for the children
             controllers = (CGROUPS / "cgroup.controllers").read_text().split()
-            for file in (CGROUPS, folder):
-                (file / "cgroup.subtree_control").write_text(" ".join(f"+{controller}" for controller in controllers))
-        for file in ("cpuset.cpus", "cpuset.mems"):  # cgroup v1: empty means that nothing may run
+            for parent in (CGROUPS, folder):
+                (parent / "cgroup.subtree_control").write_text(" ".join(f"+{controller}" for controller in controllers))
+        for file in ("cpuset.cpus", "cpuset.mems"):  # cgroup v1: while they are empty nothing may run
             if folder.parent.name == "cpuset" and not (folder / file).read_text().strip():
                 (folder / file).write_text((folder.parent / file).read_text())
 
 
 def remove_cgroup(name: str) -> None:
-    """Ends every process in the cgroup and its children, and removes them."""
-    pids = set()
+    """End every process in the cgroup and its children, and remove the cgroup."""
+    pids: set[int] = set()
     for folder in cgroup_folders(name):
         for file in folder.rglob("cgroup.procs"):
             pids.update(int(pid) for pid in file.read_text().split())
@@ -125,28 +130,29 @@ def remove_cgroup(name: str) -> None:
 
 
 def mounts_under(folder: Path) -> list[str]:
-    """Mount points under ``folder``, the deepest last-mounted first."""
+    """Return the mount points under ``folder``, the last mounted first."""
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
     points = [line.split()[4].encode().decode("unicode_escape") for line in lines]
     return [point for point in reversed(points) if point == str(folder) or point.startswith(f"{folder}/")]
 
 
 def unmount_under(folder: Path) -> None:
+    """Unmount everything under ``folder``."""
     libc = ctypes.CDLL(None, use_errno=True)
     for point in mounts_under(folder):
-        # Detached: a process that dies a moment later must not keep the mount.
+        # Detach: a process that is still dying must not keep the mount.
         libc.umount2(point.encode(), MNT_DETACH)
 
 
 def remove_interface(name: str, alias: str | None = None) -> None:
-    """Removes the interface if it is there, and with ``alias`` only if it carries that mark."""
+    """Remove the interface if it exists; with ``alias`` only if it carries that mark."""
     links = json.loads(run("ip", "-j", "link", "show", "dev", name, check=False) or "[]")
     if any(link and (alias is None or link.get("ifalias") == alias) for link in links):
         run("ip", "link", "delete", name, check=False)
 
 
 def chains() -> list[str]:
-    """iptables chains that Kubernetes and CNI plugins made, as ``command table chain``."""
+    """Return the iptables chains of Kubernetes and CNI plugins, each as ``command table chain``."""
     found = []
     for command in ("iptables", "ip6tables"):
         table = ""
@@ -159,7 +165,7 @@ def chains() -> list[str]:
 
 
 def remove_chains() -> None:
-    """Removes those chains and every rule that names them; other rules stay as they are."""
+    """Remove those chains and every rule that names them. Other rules stay as they are."""
     for command, table in {tuple(chain.split()[:2]) for chain in chains()}:
         lines = run(f"{command}-save", "-t", table).splitlines()
         kept = [line for line in lines if not re.search(r"(^:|\s-j |\s-g |^-A )(KUBE|CNI)-", line)]

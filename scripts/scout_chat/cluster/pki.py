@@ -1,4 +1,4 @@
-"""Certificates of a one-node Kubernetes: one CA, and what each component shows to the others."""
+"""Certificates of a one-node Kubernetes: one CA, and the certificates by which the components know each other."""
 
 import base64
 import datetime
@@ -12,11 +12,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from scout_chat.core.errors import UserError
+
 YEAR = datetime.timedelta(days=365)
 
 
 class Authority:
-    """A CA in ``folder``: created at the first use, read afterwards. Files are whole or absent, so an interruption is harmless."""
+    """A CA in ``folder``, created at the first use. Files are written whole or not at all, so an interruption does no harm."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -24,16 +26,19 @@ class Authority:
         folder.chmod(0o700)
         self.cert_file = folder / "ca.crt"
         if not self.cert_file.exists():
-            key = ec.generate_private_key(ec.SECP256R1())
+            new = ec.generate_private_key(ec.SECP256R1())
             name = _name("scout-chat-node")
-            cert = _builder(name, name, key).add_extension(x509.BasicConstraints(True, None), critical=True)
-            _write(folder / "ca.key", _pem(key))
-            _write(self.cert_file, cert.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
-        self._key = serialization.load_pem_private_key((folder / "ca.key").read_bytes(), None)
+            cert = _builder(name, name, new).add_extension(x509.BasicConstraints(True, None), critical=True)
+            _write(folder / "ca.key", _pem(new))
+            _write(self.cert_file, cert.sign(new, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+        key = serialization.load_pem_private_key((folder / "ca.key").read_bytes(), None)
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise UserError(f"{folder / 'ca.key'} is not this node's key", "scout-chat cluster down removes it.")
+        self._key = key
         self._cert = x509.load_pem_x509_certificate(self.cert_file.read_bytes())
 
     def issue(self, name: str, common_name: str, organization: str = "", hosts: tuple[str, ...] = ()) -> tuple[Path, Path]:
-        """Certificate and key files for client use, and for server use where ``hosts`` (names or addresses) are given."""
+        """Return a certificate file and a key file for client use, and for server use if ``hosts`` (names or addresses) are given."""
         cert_file, key_file = self.folder / f"{name}.crt", self.folder / f"{name}.key"
         if cert_file.exists() and key_file.exists():
             return cert_file, key_file
@@ -48,14 +53,14 @@ class Authority:
         return cert_file, key_file
 
     def service_account_key(self) -> Path:
-        """The RSA key that signs service account tokens."""
+        """Return the file with the RSA key that signs service account tokens."""
         file = self.folder / "service-account.key"
         if not file.exists():
             _write(file, _pem(rsa.generate_private_key(65537, 2048)))
         return file
 
     def kubeconfig(self, file: Path, server: str, name: str, common_name: str, organization: str = "") -> Path:
-        """A kubeconfig for a client certificate of this CA, with everything inline."""
+        """Write a kubeconfig with a client certificate of this CA, with all data inline, and return its path."""
         if not file.exists():
             cert_file, key_file = self.issue(name, common_name, organization)
             cluster = {"server": server, "certificate-authority-data": _inline(self.cert_file)}
@@ -82,7 +87,7 @@ def _name(common_name: str, organization: str = "") -> x509.Name:
 def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     builder = x509.CertificateBuilder(issuer, subject, key.public_key(), x509.random_serial_number())
-    # A day back: the clock of a fresh virtual machine may jump.
+    # Valid since yesterday, because the clock of a new virtual machine may jump.
     return builder.not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(now + YEAR)
 
 

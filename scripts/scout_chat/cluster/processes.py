@@ -1,4 +1,4 @@
-"""Long-running processes that outlive the command which starts them, known by pid and start time."""
+"""Processes that outlive the command which starts them, identified by pid and start time."""
 
 import contextlib
 import os
@@ -12,14 +12,14 @@ from scout_chat.core.errors import UserError
 
 
 class Processes:
-    """The processes of one node: pid files in ``folder``/pids, output in ``folder``/log."""
+    """The processes of one node. Pid files are in ``folder``/pids, output in ``folder``/log."""
 
     def __init__(self, folder: Path, env: dict[str, str]) -> None:
         self.folder = folder
         self.env = env
 
     def start(self, name: str, *command: str | Path) -> None:
-        """Starts the process in a session of its own unless it runs already."""
+        """Start the process in a session of its own, unless it already runs."""
         if self.alive(name):
             return
         log = self.folder / "log" / f"{name}.log"
@@ -38,10 +38,11 @@ class Processes:
         self._file(name).write_text(f"{process.pid} {start_time(process.pid)}")
 
     def alive(self, name: str) -> bool:
+        """Return whether the process runs."""
         return self.pid(name) is not None
 
     def pid(self, name: str) -> int | None:
-        """The pid, if that very process still runs: a pid alone may have been given to another."""
+        """Return the pid if this very process still runs. The start time tells it from another process with the same pid."""
         try:
             pid, started = self._file(name).read_text().split()
         except (FileNotFoundError, ValueError):
@@ -49,10 +50,11 @@ class Processes:
         return int(pid) if start_time(int(pid)) == started else None
 
     def names(self) -> list[str]:
+        """Return the names of all processes that were started."""
         return sorted(file.stem for file in self.folder.glob("pids/*.pid"))
 
     def wait(self, name: str, ready: Callable[[], bool], seconds: float) -> None:
-        """Until ``ready``. Raises UserError with the process's last lines if it dies or the time is over."""
+        """Wait until ``ready`` is true. Raises UserError with the process's last lines if it dies or ``seconds`` pass."""
         deadline = time.monotonic() + seconds
         while not ready():
             if not self.alive(name):
@@ -62,11 +64,12 @@ class Processes:
             time.sleep(0.2)
 
     def stop_all(self) -> None:
-        """SIGTERM, five seconds, SIGKILL; then none of them runs."""
+        """Stop all processes: SIGTERM, then after five seconds SIGKILL."""
         pids = [pid for pid in map(self.pid, self.names()) if pid]
         stop(pids)
 
     def tail(self, name: str, lines: int = 8) -> str:
+        """Return the last lines of the process's output."""
         try:
             text = (self.folder / "log" / f"{name}.log").read_text(errors="replace")
         except FileNotFoundError:
@@ -81,11 +84,11 @@ class Processes:
 
 
 def start_time(pid: int) -> str:
-    """Clock ticks after boot at which the process started; empty if there is none, or only its corpse."""
+    """Return the process's start time in clock ticks after boot; empty if the process is gone or a zombie."""
     try:
-        # The second field is the name in parentheses and may hold anything; count from behind it.
+        # The second field is the name in parentheses, which may contain spaces: count the fields after it.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        # A dead first thread is a corpse only when the others are gone too: until then they hold its ports.
+        # While other threads live, a dead first thread is no zombie process: they still hold its ports.
         threads = len(os.listdir(f"/proc/{pid}/task"))
     except (FileNotFoundError, ProcessLookupError):
         return ""
@@ -93,7 +96,7 @@ def start_time(pid: int) -> str:
 
 
 def stop(pids: list[int], grace: float = 5) -> None:
-    """Ends the processes: politely, then by force."""
+    """End the processes: SIGTERM, then after ``grace`` seconds SIGKILL."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):

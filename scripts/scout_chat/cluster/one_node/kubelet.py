@@ -10,7 +10,8 @@ from scout_chat.cluster.pki import Authority
 from scout_chat.cluster.processes import Processes
 from scout_chat.core.command import run
 from scout_chat.core.kubeyaml import KubeObject
-from scout_chat.images.archive import MOUNT, PAUSE
+from scout_chat.images.archive import PAUSE
+from scout_chat.images.store import MOUNT
 
 
 def start_containerd(processes: Processes, store: Path) -> None:
