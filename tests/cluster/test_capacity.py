@@ -87,7 +87,7 @@ def questions() -> list[dict]:
     for name, config in configs().items():
         model = architecture.read(config)
         for gpus, kv_dtype, batched, context, gib in SETTINGS:
-            if not model.refuses(gpus):
+            if not model.split_error(gpus):
                 question = {"tensor_parallel": gpus, "kv_dtype": kv_dtype, "max_num_batched_tokens": batched, "kv_bytes": int(gib * GIB)}
                 asked.append({"name": name, "config": config, "context": min(context, model.context), "device": "cuda", **question})
     return asked

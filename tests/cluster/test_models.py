@@ -25,6 +25,7 @@ from scout_chat.planning.calibration import Engine
 from scout_chat.planning.catalog import Checkpoint, License, Model
 from scout_chat.planning.kv_cache import GIB, Cache
 from scout_chat.presets import writer
+from scout_chat.presets.request import PresetRequest
 
 from tests.cluster.conftest import forwarded
 
@@ -91,7 +92,7 @@ def model(start: Start) -> Model:
 
 def values_for(start: Start, monkeypatch: pytest.MonkeyPatch) -> str:
     """The values file that `scout-chat preset` writes, with one model more in its catalogue."""
-    request = writer.PresetRequest(
+    request = PresetRequest(
         models=(start.name,), gpu="cpu", kv_gib=1, context=start.context, kv_dtype=start.kv_dtype, max_num_batched_tokens=start.batched_tokens
     )
     monkeypatch.setattr(catalog, "models", lambda: {start.name: model(start)})
@@ -169,7 +170,7 @@ def test_the_engine_reports_the_predicted_cache(running: Running, monkeypatch: p
     assert (int(padding[1]) if padding else 0) == start.padded
     # What `scout-chat calibrate` shows: nothing differs.
     monkeypatch.setattr(catalog, "models", lambda: {start.name: model(start)})
-    asked = calibration.ask(reported, device="cpu", max_num_batched_tokens=start.batched_tokens)
+    asked = calibration.plan_request(reported, device="cpu", max_num_batched_tokens=start.batched_tokens)
     asked = replace(asked, model=asked.model.model_copy(update={"config": shape_of(start)}))
     assert [said for _, said, real in calibration.comparison(reported, asked)] == [real for _, said, real in calibration.comparison(reported, asked)]
 

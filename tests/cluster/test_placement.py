@@ -17,7 +17,8 @@ from scout_chat.chart.render import Case, Object, render, render_all
 from scout_chat.cluster.kubectl import Kubectl
 from scout_chat.cluster.provider import Provider
 from scout_chat.core.paths import PRESETS
-from scout_chat.presets import writer as presets
+from scout_chat.presets.engine import engines as preset_engines
+from scout_chat.presets.request import shipped
 
 from tests.support.gpu_nodes import (
     AFFINITY,
@@ -111,11 +112,11 @@ def one_verdict(ground: Playground, workload: dict, pool: str, placed: bool = Fa
 @cache
 def planned(preset: str) -> dict[str, tuple[int, set[str]]]:
     """For each engine of a preset that asks for GPUs: how many, and the kinds on which the planner says that it fits."""
-    made = [engine for engine in presets.engines(presets.shipped()[preset]) if engine.gpu]
-    return {engine.name: (engine.plan.ask.tensor_parallel, {other.ask.gpu.name for other in engine.others} & set(KINDS)) for engine in made}
+    made = [engine for engine in preset_engines(shipped()[preset]) if engine.gpu]
+    return {engine.name: (engine.plan.request.tensor_parallel, {placement.gpu.name for placement in engine.placements} & set(KINDS)) for engine in made}
 
 
-PLANNED = [preset for preset in presets.shipped() if planned(preset)]
+PLANNED = [preset for preset in shipped() if planned(preset)]
 
 
 def test_every_preset_is_planned() -> None:

@@ -65,7 +65,7 @@ def test_the_engine_has_the_cache_that_the_preset_says(notes: str, local: Case, 
     """`scout-chat calibrate`, on the running engine: every figure is the planner's."""
     with forwarded(provider, local.namespace, f"{local.release}-smollm2-135m-deployment-vllm") as url:
         engine = calibration.read(url)
-    figures = calibration.comparison(engine, calibration.ask(engine, device="cpu"))
+    figures = calibration.comparison(engine, calibration.plan_request(engine, device="cpu"))
     print(figures)
     assert [said for _, said, _ in figures] == [real for _, _, real in figures]
     assert f"{engine.num_blocks} blocks of {engine.block_size} tokens" in (PRESETS / "local.yaml").read_text()

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from scout_chat.core.errors import UserError
 from scout_chat.core.paths import ROOT
-from scout_chat.planning import architecture, catalog, reference_logs, report
+from scout_chat.planning import architecture, catalog, lookup, picture, reference_logs
+from scout_chat.planning.advice import alternatives, ranking
 from scout_chat.planning.kv_cache import GIB, Cache
-from scout_chat.planning.planner import Plan, PlanRequest, changes, plan, ranking
+from scout_chat.planning.planner import Plan, PlanRequest, plan
 
 from tests.static.conftest import Command, assert_one_message
 
@@ -23,8 +24,8 @@ ROUNDING = 0.3
 
 
 def answer(model: str, gpu: str = "", **asked: object) -> Plan:
-    found, checkpoint = catalog.find(model)
-    return plan(PlanRequest(found, checkpoint, catalog.gpu(gpu) if gpu else None, **asked))
+    found, checkpoint = lookup.find_model(model)
+    return plan(PlanRequest(found, checkpoint, lookup.find_gpu(gpu) if gpu else None, **asked))
 
 
 @pytest.mark.parametrize("log", reference_logs.logs(), ids=lambda log: f"{log.what}, {log.gives}")
@@ -77,7 +78,7 @@ def test_the_old_roles_flags_do_not_start() -> None:
 )
 def test_where_a_cache_of_fp8_starts(model: str, gpu: str, allowed: bool) -> None:
     if allowed:
-        assert answer(model, gpu, kv_dtype="fp8", context=8192).ask.kv_dtype == "fp8"
+        assert answer(model, gpu, kv_dtype="fp8", context=8192).request.kv_dtype == "fp8"
     else:
         with pytest.raises(UserError, match="cache of fp8"):
             answer(model, gpu, kv_dtype="fp8", context=8192)
@@ -97,10 +98,10 @@ def test_what_binds_is_named_and_the_changes_fit(model: str, asked: dict, bottle
     assert short.bottleneck == bottleneck
     if bottleneck:
         assert short.shortfall_gib > 0
-        assert changes(short)
-        for text, other in changes(short):
-            assert other.fits, text
-            assert not other.bottleneck
+        assert alternatives(short)
+        for other in alternatives(short):
+            assert other.plan.fits, other.change
+            assert not other.plan.bottleneck
 
 
 def test_what_is_short_is_what_would_do() -> None:
@@ -115,7 +116,7 @@ def test_what_is_short_is_what_would_do() -> None:
 
 def test_one_block_is_never_given_away() -> None:
     """vLLM keeps a null block: exactly one request's blocks are too few to start (``get_kv_cache_configs``)."""
-    cache = Cache(catalog.find("qwq-32b")[0].architecture)
+    cache = Cache(lookup.find_model("qwq-32b")[0].architecture)
     exact = cache.blocks_per_request(8192) * cache.bytes_per_block
     assert not answer("qwq-32b", context=8192, kv_gib=exact / GIB).starts
     assert answer("qwq-32b", context=8192, kv_gib=(exact + cache.bytes_per_block) / GIB).starts
@@ -147,12 +148,12 @@ def test_a_hybrid_gets_no_more_sequences_than_blocks() -> None:
 
 def test_the_sampler_is_reckoned_with_beyond_256_sequences() -> None:
     few, many = answer("gpt-oss-120b", "h200", max_num_seqs=256), answer("gpt-oss-120b", "h200", max_num_seqs=1024)
-    assert few.reserve_gib == 2.0
-    assert math.isclose(many.reserve_gib - few.reserve_gib, 768 * 38.6 * 201088 / GIB)
+    assert few.memory and many.memory and few.memory.reserve_gib == 2.0
+    assert math.isclose(many.memory.reserve_gib - few.memory.reserve_gib, 768 * 38.6 * 201088 / GIB)
 
 
 def test_the_ranking_holds_every_model_and_what_fits_comes_first() -> None:
-    rows = ranking(catalog.gpu("a100-80"), 1, None, 8)
+    rows = ranking(lookup.find_gpu("a100-80"), 1, None, 8)
     assert {model.name for model, _ in rows} == set(catalog.models())
     fits = [isinstance(row, Plan) and row.fits for _, row in rows]
     assert fits == sorted(fits, reverse=True)
@@ -207,7 +208,7 @@ def test_json_is_what_vllm_would_answer(command: Command) -> None:
 
 
 def test_a_config_json_is_planned_too(tmp_path: Path, command: Command) -> None:
-    (tmp_path / "config.json").write_text(json.dumps(catalog.find("qwen36-27b")[0].config))
+    (tmp_path / "config.json").write_text(json.dumps(lookup.find_model("qwen36-27b")[0].config))
     _, known = command("plan", "qwen36-27b", "--kv-gib", "8", "--json")
     status, own = command("plan", str(tmp_path), "--kv-gib", "8", "--json")
     assert status == 0
@@ -223,7 +224,7 @@ def test_a_config_json_is_planned_too(tmp_path: Path, command: Command) -> None:
     [
         ({"model_type": "deepseek_v3", "num_hidden_layers": 61}, "does not know the architecture 'deepseek_v3'"),
         ({"model_type": "llama", "num_hidden_layers": 2}, "config.json of a llama has no num_attention_heads"),
-        ({**catalog.find("qwq-32b")[0].config, "layer_types": ["chunked_attention"] * 64}, "layers of chunked_attention are not covered"),
+        ({**lookup.find_model("qwq-32b")[0].config, "layer_types": ["chunked_attention"] * 64}, "layers of chunked_attention are not covered"),
     ],
 )
 def test_an_architecture_is_not_guessed(config: dict, words: str) -> None:
@@ -232,13 +233,13 @@ def test_an_architecture_is_not_guessed(config: dict, words: str) -> None:
 
 
 def test_the_picture_shows_every_gpu_that_takes_the_model(tmp_path: Path) -> None:
-    found, checkpoint = catalog.find("gpt-oss-120b")
-    report.picture(PlanRequest(found, checkpoint, catalog.gpu("a100-80")), tmp_path / "plan.svg")
+    found, checkpoint = lookup.find_model("gpt-oss-120b")
+    picture.save(PlanRequest(found, checkpoint, lookup.find_gpu("a100-80")), tmp_path / "plan.svg")
     drawn = (tmp_path / "plan.svg").read_text()
     for gpu in catalog.gpus().values():
         takes = plan(PlanRequest(found, checkpoint, gpu, context=4096)).concurrent_chats > 0
         assert (f">{gpu.title.removeprefix('NVIDIA ')}<" in drawn) == takes, gpu.name
-    report.picture(PlanRequest(found, checkpoint, catalog.gpu("a100-80")), tmp_path / "again.svg")
+    picture.save(PlanRequest(found, checkpoint, lookup.find_gpu("a100-80")), tmp_path / "again.svg")
     assert (tmp_path / "again.svg").read_text() == drawn
     assert (ROOT / "docs/plan.svg").read_text() == drawn, "scout-chat plan gpt-oss-120b --gpu a100-80 --picture docs/plan.svg"
 

@@ -8,17 +8,21 @@ from pathlib import Path
 import pytest
 import yaml
 from scout_chat.chart.render import Case, render
+from scout_chat.core.errors import UserError
 from scout_chat.core.paths import PRESETS
-from scout_chat.planning import catalog
+from scout_chat.planning import catalog, lookup
 from scout_chat.planning.catalog import Checkpoint, License, Model
 from scout_chat.planning.planner import PlanRequest, plan
 from scout_chat.presets import writer
+from scout_chat.presets.affinity import MIB_OF_A_GB
+from scout_chat.presets.engine import Engine, engines
+from scout_chat.presets.request import PresetRequest, shipped
 from scout_chat.vllm import release
 
 from tests.static.conftest import Command, assert_one_message
 
-GPU_PRESETS = {name: request for name, request in writer.shipped().items() if request.gpu != "cpu"}
-ENGINES = [(name, engine) for name, request in GPU_PRESETS.items() for engine in writer.engines(request)]
+GPU_PRESETS = {name: request for name, request in shipped().items() if request.gpu != "cpu"}
+ENGINES = [(name, engine) for name, request in GPU_PRESETS.items() for engine in engines(request)]
 
 
 def spec(text: str) -> dict:
@@ -35,11 +39,11 @@ def test_every_values_file_of_a_model_is_shipped() -> None:
     """A preset that no command writes would drift."""
     by_hand = {"external"}
     found = {str(path.relative_to(PRESETS).with_suffix("")) for path in PRESETS.rglob("*.yaml") if "overlays" not in path.parts}
-    assert found - by_hand == set(writer.shipped())
+    assert found - by_hand == set(shipped())
 
 
 @pytest.mark.parametrize(("name", "engine"), ENGINES, ids=[f"{name}, {engine.name}" for name, engine in ENGINES])
-def test_a_preset_fits_wherever_its_pods_may_go(name: str, engine: writer.Engine) -> None:
+def test_a_preset_fits_wherever_its_pods_may_go(name: str, engine: Engine) -> None:
     """The labels of its terms admit exactly the GPUs on which the planner finds room for what the file promises."""
     written = yaml.safe_load((PRESETS / f"{name}.yaml").read_text())["vllm-stack"]["servingEngineSpec"]["modelSpec"]
     (entry,) = [item for item in written if item["name"] == engine.name]
@@ -47,12 +51,12 @@ def test_a_preset_fits_wherever_its_pods_may_go(name: str, engine: writer.Engine
     fp8 = "fp8" if "--kv-cache-dtype" in arguments else "auto"
     for gpu in catalog.gpus().values():
         asked = PlanRequest(
-            engine.model, engine.checkpoint, gpu, config["tensorParallelSize"], config["maxModelLen"], engine.plan.ask.concurrent_chats, fp8,
+            engine.model, engine.checkpoint, gpu, config["tensorParallelSize"], config["maxModelLen"], engine.plan.request.concurrent_chats, fp8,
             int(arguments[arguments.index("--max-num-batched-tokens") + 1]), config["maxNumSeqs"], config["gpuMemoryUtilization"],
         )  # fmt: skip
         try:
             fits = plan(asked).fits
-        except writer.UserError:
+        except UserError:
             fits = False
         assert admits(entry["nodeSelectorTerms"], gpu) == fits, gpu.name
 
@@ -75,12 +79,12 @@ def test_every_gpus_label_lies_above_the_margin() -> None:
     """The label is MiB and lies under the card's name; a card must pass its own size and not the next."""
     sizes = sorted({gpu.memory for gpu in catalog.gpus().values()})
     for gpu in catalog.gpus().values():
-        passed = [size for size in sizes if gpu.labelMib > size * writer.MIB_OF_A_GB]
+        passed = [size for size in sizes if gpu.labelMib > size * MIB_OF_A_GB]
         assert max(passed) == gpu.memory, gpu.name
 
 
 def test_two_models_share_what_both_can() -> None:
-    text = writer.write(writer.PresetRequest(models=("gpt-oss-20b@l4", "mistral-small-24b@a100-80")))
+    text = writer.write(PresetRequest(models=("gpt-oss-20b@l4", "mistral-small-24b@a100-80")))
     values = yaml.safe_load(text)
     assert values["global"]["llm"] == {"model": "gpt-oss-20b", "capabilities": {"tools": True, "vision": False}}
     assert [engine["name"] for engine in values["vllm-stack"]["servingEngineSpec"]["modelSpec"]] == ["gpt-oss-20b", "mistral-small-24b"]
@@ -95,7 +99,7 @@ def test_two_models_share_what_both_can() -> None:
     ],
 )
 def test_weights_from_elsewhere_are_read_only_and_nothing_is_fetched(weights: str, source: dict) -> None:
-    engine = spec(writer.write(writer.PresetRequest(models=("gpt-oss-20b",), gpu="l4", weights=weights)))
+    engine = spec(writer.write(PresetRequest(models=("gpt-oss-20b",), gpu="l4", weights=weights)))
     assert engine["extraVolumes"] == [{"name": "weights", **source}]
     assert engine["extraVolumeMounts"] == [{"name": "weights", "mountPath": "/weights", "readOnly": True}]
     assert engine["modelURL"] == "/weights/openai/gpt-oss-20b"
@@ -112,7 +116,7 @@ def pod(text: str) -> dict:
 @pytest.mark.charts
 def test_a_gated_model_is_fetched_with_a_token_before_it_starts() -> None:
     """The init container has the token, and the engine asks nobody."""
-    text = writer.write(writer.PresetRequest(models=("llama33-70b",), gpu="h200", prefetch=True, token_secret="hub"))
+    text = writer.write(PresetRequest(models=("llama33-70b",), gpu="h200", prefetch=True, token_secret="hub"))
     (first,), (engine,) = pod(text)["initContainers"], pod(text)["containers"]
     assert first["args"] == [spec(text)["modelURL"], "--revision", "main"]
     assert {"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": {"name": "hub", "key": "token"}}} in first["env"]
@@ -133,7 +137,7 @@ def test_the_volume_of_an_engine_is_one_size_whatever_brings_its_weights() -> No
 
 def test_the_volume_holds_the_weights() -> None:
     for _, engine in ENGINES:
-        if not engine.folder:
+        if not engine.weights_mount:
             assert engine.storage_gib * 1.073741824 >= engine.checkpoint.disk * 1.1 + 5
 
 
@@ -169,25 +173,25 @@ def test_a_wrong_wish_is_one_message(line: str, words: tuple[str, ...], command:
 
 def test_a_preset_is_written_to_a_file(tmp_path: Path, command: Command) -> None:
     """The command in a shipped file's heading writes that file."""
-    shipped = (PRESETS / "llama33-70b.yaml").read_text()
-    (line,) = [line for line in shipped.splitlines() if line.startswith("# Written by: scout-chat ")]
+    file = (PRESETS / "llama33-70b.yaml").read_text()
+    (line,) = [line for line in file.splitlines() if line.startswith("# Written by: scout-chat ")]
     status, _ = command(*line.removeprefix("# Written by: scout-chat ").split(), "--output", str(tmp_path / "mine.yaml"))
     assert status == 0
-    assert (tmp_path / "mine.yaml").read_text() == shipped
+    assert (tmp_path / "mine.yaml").read_text() == file
 
 
 def test_a_model_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file more in the catalogue is a model that can be planned and served; one with a typing error says where."""
-    config = catalog.find("qwen3-14b")[0].config
+    config = lookup.find_model("qwen3-14b")[0].config
     body = Model(
         title="Mine-14B", parameters=14, active=14, license=License(name="Apache-2.0", source="x"), config=config, tool="hermes",
         checkpoints=(Checkpoint(id="me/Mine-14B", quantization="bf16", disk=29.5, loaded=27.5, source="x"),),
     ).model_dump(exclude={"name"})  # fmt: skip
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump({**body, "checkpoints": [dict(item) for item in body["checkpoints"]]}, default_flow_style=False))
     monkeypatch.setattr(catalog, "models", lambda: {"mine": catalog.read_model(tmp_path / "mine.yaml")})
-    assert spec(writer.write(writer.PresetRequest(models=("mine",), gpu="l40s")))["modelURL"] == "me/Mine-14B"
+    assert spec(writer.write(PresetRequest(models=("mine",), gpu="l40s")))["modelURL"] == "me/Mine-14B"
     (tmp_path / "mine.yaml").write_text((tmp_path / "mine.yaml").read_text().replace("disk: 29.5", "disk: much"))
-    with pytest.raises(writer.UserError, match=r"mine.yaml is no model of the catalogue: checkpoints.0.disk"):
+    with pytest.raises(UserError, match=r"mine.yaml is no model of the catalogue: checkpoints.0.disk"):
         catalog.read_model(tmp_path / "mine.yaml")
 
 
@@ -196,22 +200,22 @@ def test_a_pinned_revision_reaches_engine_and_download(monkeypatch: pytest.Monke
     model = catalog.models()["gpt-oss-20b"]
     pinned = model.model_copy(update={"checkpoints": (model.checkpoints[0].model_copy(update={"revision": "0123abc"}),)})
     monkeypatch.setattr(catalog, "models", lambda: {"gpt-oss-20b": pinned})
-    text = writer.write(writer.PresetRequest(models=("gpt-oss-20b",), gpu="l4", prefetch=True))
+    text = writer.write(PresetRequest(models=("gpt-oss-20b",), gpu="l4", prefetch=True))
     assert spec(text)["modelRevision"] == "0123abc"
     assert pod(text)["initContainers"][0]["args"][1:] == ["--revision", "0123abc"]
-    assert "modelRevision" not in spec(writer.write(writer.PresetRequest(models=("gpt-oss-20b",), gpu="l4", weights="/srv/models")))
+    assert "modelRevision" not in spec(writer.write(PresetRequest(models=("gpt-oss-20b",), gpu="l4", weights="/srv/models")))
 
 
-def smallest(model: str) -> writer.PresetRequest:
+def smallest(model: str) -> PresetRequest:
     """A preset of the model on the fewest and smallest GPUs that take it."""
     found = catalog.models()[model]
     token = "hub" if found.license.gated else ""
     for gpus in (1, 2, 4, 8):
         for gpu in sorted(catalog.gpus().values(), key=lambda item: item.memory):
-            request = writer.PresetRequest(models=(model,), gpu=gpu.name, gpus=gpus, context=8192, token_secret=token)
+            request = PresetRequest(models=(model,), gpu=gpu.name, gpus=gpus, context=8192, token_secret=token)
             try:
-                writer.engines(request)
-            except writer.UserError:
+                engines(request)
+            except UserError:
                 continue
             return request
     raise AssertionError(f"no GPU of the catalogue takes {model}")

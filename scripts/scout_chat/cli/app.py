@@ -231,43 +231,46 @@ def plan_command(
     utilization: Annotated[float | None, typer.Option(help="vLLM's --gpu-memory-utilization; by default 0.92, or 0.95 where that is needed.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every model of the catalogue on that GPU, what fits first.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-    picture: Annotated[Path | None, typer.Option(help="Write a picture as well, chats against context for every GPU: PATH.svg or PATH.png.")] = None,
+    picture_file: Annotated[
+        Path | None, typer.Option("--picture", help="Write a picture as well, chats against context for every GPU: PATH.svg or PATH.png.")
+    ] = None,
 ) -> None:
     """What fits where, and for how many. Exit status 1 if what is asked for does not fit."""
     import json
 
-    from scout_chat.planning import catalog, report
-    from scout_chat.planning.planner import CONTEXT, PlanRequest, plan, ranking
+    from scout_chat.planning import catalog, lookup, picture, report
+    from scout_chat.planning.advice import ranking
+    from scout_chat.planning.planner import CONTEXT, PlanRequest, plan
 
     if gpus and tensor_parallel and gpus != tensor_parallel:
         raise UserError(
             f"--gpus {gpus} and --tensor-parallel {tensor_parallel} differ: one engine spreads over all of its GPUs",
             "Give one of them; for more engines: --replicas of scout-chat preset.",
         )
-    spread, card, length = tensor_parallel or gpus or 1, catalog.gpu(gpu) if gpu and gpu != "cpu" else None, tokens(context)
+    spread, card, length = tensor_parallel or gpus or 1, lookup.find_gpu(gpu) if gpu and gpu != "cpu" else None, tokens(context)
     if everything:
         if model or not card:
             raise UserError("plan --all needs --gpu, and no model")
         rows = ranking(card, spread, length, concurrent_chats)
         if as_json:
-            print(json.dumps([row.as_json() if not isinstance(row, UserError) else {"model": item.name, "error": str(row)} for item, row in rows], indent=1))
+            print(json.dumps(report.ranking_as_json(rows), indent=1))
         else:
             Console(width=160).print(report.ranking(rows, concurrent_chats))
         return
     if not model:
         raise UserError("plan needs a model, or --all", f"Models: {', '.join(catalog.models())}")
-    found, checkpoint = catalog.find(model)
+    found, checkpoint = lookup.find_model(model)
     ask = PlanRequest(
         found, checkpoint, card, spread, length or min(CONTEXT, found.longest), concurrent_chats, kv_dtype_of(kv_dtype), max_num_batched_tokens,
         max_num_seqs, utilization, kv_gib, "cpu" if gpu == "cpu" else "cuda",
     )  # fmt: skip
     answer = plan(ask)
     if as_json:
-        print(json.dumps(answer.as_json(), indent=1))
+        print(json.dumps(report.as_json(answer), indent=1))
     else:
         print(report.text(answer))
-    if picture:
-        report.picture(ask, picture)
+    if picture_file:
+        picture.save(ask, picture_file)
     raise typer.Exit(0 if answer.fits else 1)
 
 
@@ -281,7 +284,7 @@ def calibrate_command(
     published: Annotated[bool, typer.Option("--published", help="Compare with the logs of others in schema/catalog/reference-logs.yaml.")] = False,
 ) -> None:
     """What a running engine says of its memory, beside what the planner says."""
-    from scout_chat.planning import calibration, catalog
+    from scout_chat.planning import calibration, lookup
     from scout_chat.planning import reference_logs as logs
 
     if published == bool(source):
@@ -298,8 +301,8 @@ def calibrate_command(
             row(f"{log.what} ({log.gives})", log.predicted(), log.published)
     else:
         engine = calibration.read(source)
-        asked = calibration.ask(
-            engine, model, None if gpu in ("", "cpu") else catalog.gpu(gpu), "cpu" if gpu == "cpu" else "cuda",
+        asked = calibration.plan_request(
+            engine, model, None if gpu in ("", "cpu") else lookup.find_gpu(gpu), "cpu" if gpu == "cpu" else "cuda",
             tensor_parallel=gpus, max_num_batched_tokens=max_num_batched_tokens,
         )  # fmt: skip
         print(f"{asked.model.title}, {asked.context} tokens, {asked.kv_gib:.2f} GiB of cache, vLLM {engine.version or 'of a release that it does not say'}")
@@ -331,8 +334,9 @@ def preset_command(
 ) -> None:
     """Write a values file for one or more models, planned, with comments."""
     from scout_chat.presets import writer
+    from scout_chat.presets.request import PresetRequest
 
-    request = writer.PresetRequest(
+    request = PresetRequest(
         models=tuple(models or ()), gpu=gpu, gpus=gpus, context=tokens(context), concurrent_chats=concurrent_chats,
         kv_dtype=kv_dtype_of(kv_dtype), kv_gib=kv_gib, max_num_batched_tokens=max_num_batched_tokens,
         replicas=replicas, weights=weights, prefetch=prefetch, offline=offline, token_secret=token_secret, release=release,

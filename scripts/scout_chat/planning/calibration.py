@@ -1,7 +1,7 @@
-"""What a vLLM engine itself says of its memory: read from its start-up log, or from the running engine.
+"""Compare the planner with a vLLM engine: read the engine's own figures, from its start-up log or while it runs.
 
-vLLM words its log differently from release to release: blocks (0.7), tokens and requests in two lines (0.8 to 0.24), both in one (0.32). What
-"KV cache size" counts changed with them: for models with more than one kind of layers only the number of requests compares.
+The wording of vLLM's log differs between releases: blocks (0.7), tokens and requests in two lines (0.8 to 0.24), both in one (0.32). The
+meaning of "KV cache size" changed too. For models with several kinds of layers, only the number of requests is comparable.
 """
 
 import os
@@ -9,27 +9,29 @@ import re
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import httpx
 from pydantic import BaseModel, ConfigDict
 
 from scout_chat.core.errors import UserError
-from scout_chat.planning import catalog
+from scout_chat.planning import lookup
 from scout_chat.planning.catalog import Gpu
 from scout_chat.planning.kv_cache import GIB
 from scout_chat.planning.planner import BATCHED_TOKENS, CONTEXT, Plan, PlanRequest, plan
 
 SECONDS = 10
 HOW = "Give the log from its first line on (kubectl logs deploy/<engine> > engine.log), - to read it from a pipe, or an engine's address: http://host:port"
-# Lines of every data-parallel engine and every worker look alike; the first engine and the tightest worker count.
+# A number in a log. All workers and data-parallel engines log the same lines: settings are taken from the first, memory from the worker
+# that has the least.
 NUMBER = r"(\d[\d,]*(?:\.\d+)?)"
 
 
 class Engine(BaseModel):
-    """An engine's own figures; None where it does not say. ``gib`` figures are of each GPU.
+    """The figures that an engine reports; None for those that it does not. ``*_gib`` are of each GPU.
 
-    ``model`` is the repository or folder, ``served_as`` the name that clients ask for. ``block_size`` is the tokens of a block of the layers that
-    attend to everything. ``kv_cache_tokens`` is what vLLM calls "KV cache size".
+    ``model``: the repository or folder of the weights. ``served_as``: the served model name. ``block_size``: tokens of a block of the
+    full-attention layers. ``kv_cache_tokens``: vLLM's "KV cache size".
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
@@ -53,10 +55,10 @@ class Engine(BaseModel):
 
 
 def read(source: str) -> Engine:
-    """The engine's figures from a log file, from standard input (``-``), or from ``http://host:port``.
+    """Return the engine's figures from a log file, from standard input (``-``) or from ``http://host:port``.
 
-    Raises UserError where there are none: an unreadable file, a log without vLLM's lines about its cache, an address that does not answer
-    or is not an engine's.
+    Raises UserError for an unreadable file, a log without vLLM's lines about its KV cache, and an address that does not answer or is not
+    an engine's.
     """
     if source.startswith(("http://", "https://")):
         return _running(source.rstrip("/"))
@@ -69,7 +71,7 @@ def read(source: str) -> Engine:
 
 
 def from_log(text: str, source: str = "the log") -> Engine:
-    """The figures in a start-up log; of several starts in it the last."""
+    """Return the figures in a start-up log. If the engine started several times, the last start counts."""
     starts = [match.start() for match in re.finditer("non-default args:", text)]
     text = text[starts[-1] if starts else 0 :]
     refused = re.search(r"[Tt]o serve at least one request .*?GiB KV cache is needed.*|No available memory for the cache blocks.*", text)
@@ -84,11 +86,11 @@ def from_log(text: str, source: str = "the log") -> Engine:
         if refused:
             raise UserError(f"the engine of {source} did not start: {refused[0].strip()}", "scout-chat plan says what fits.")
         raise UserError(f"{source} has none of the lines in which vLLM says how large its KV cache is", HOW)
-    return Engine(source=source, **figures, **_settings(text))
+    return Engine.model_validate({"source": source, **figures, **_settings(text)})
 
 
 def _settings(text: str) -> dict[str, str | None]:
-    """What the engine was told, as it repeats it: its arguments that are not defaults, then the configuration that came of all."""
+    """Return the engine's settings as it logs them: the arguments that are not defaults, and the configuration that results."""
     return {
         "version": _first(r"LLM engine \(v([^)\s]+)\)|API server version (\S+)|\bversion (\d+\.\d+\S*)", text),
         "model": _first(r"'model_tag': '([^']*)'|with config: .*?\bmodel='([^']*)'|'model': '([^']*)'", text),
@@ -105,7 +107,7 @@ def _settings(text: str) -> dict[str, str | None]:
 
 
 def _first(pattern: str, text: str) -> str | None:
-    """What the first of the pattern's alternatives that occurs says, wherever in the text it stands."""
+    """Return what the first alternative of the pattern that occurs anywhere in the text captures; None if none does."""
     for alternative in pattern.split("|"):
         if found := re.search(alternative, text):
             return found[1].replace(",", "") if re.fullmatch(NUMBER, found[1]) else found[1]
@@ -113,7 +115,8 @@ def _first(pattern: str, text: str) -> str | None:
 
 
 def _numbers(pattern: str, text: str) -> list[float]:
-    return [float(next(filter(None, found.groups())).replace(",", "")) for found in re.finditer(pattern, text)]
+    captured = (next(filter(None, found.groups())) for found in re.finditer(pattern, text))
+    return [float(number.replace(",", "")) for number in captured]
 
 
 def _least(pattern: str, text: str) -> float | None:
@@ -126,9 +129,9 @@ def _most(pattern: str, text: str) -> float | None:
 
 def _running(url: str) -> Engine:
     key = os.environ.get("VLLM_API_KEY")
-    # A proxy named in the environment never reaches this machine's own ports.
-    near = re.match(r"https?://(127\.0\.0\.1|localhost)\b", url)
-    with httpx.Client(timeout=SECONDS, trust_env=not near, headers={"Authorization": f"Bearer {key}"} if key else {}) as client:
+    # A proxy of the environment cannot reach ports of this machine.
+    local = re.match(r"https?://(127\.0\.0\.1|localhost)\b", url)
+    with httpx.Client(timeout=SECONDS, trust_env=not local, headers={"Authorization": f"Bearer {key}"} if key else {}) as client:
         info = _cache_info(_get(client, f"{url}/metrics").text)
         if not info:
             raise UserError(
@@ -136,16 +139,17 @@ def _running(url: str) -> Engine:
                 "A router or the chat does not know. Reach an engine: kubectl port-forward deploy/<engine> 8000, then http://127.0.0.1:8000",
             )
         try:
-            return Engine(source=url, **_cache(info), **_served(_get(client, f"{url}/v1/models").json()), version=_version(client, url))
+            served = _served(_get(client, f"{url}/v1/models").json())
+            return Engine.model_validate({"source": url, **_cache(info), **served, "version": _version(client, url)})
         except (ValueError, LookupError, TypeError):
             raise UserError(f"{url} answers, but not as a vLLM engine: its metrics or /v1/models read otherwise", HOW) from None
 
 
-def _cache(info: dict[str, str]) -> dict[str, object]:
+def _cache(info: dict[str, str]) -> dict[str, Any]:
     given = info.get("kv_cache_memory_bytes")
     return {
         "kv_dtype": info.get("cache_dtype"),
-        # Memory given in bytes goes before a share of it.
+        # A size in bytes takes precedence over the utilization.
         "gpu_memory_utilization": None if given else info.get("gpu_memory_utilization"),
         "kv_gib": int(given) / GIB if given else None,
         "block_size": info.get("effective_attention_block_size") or info.get("block_size"),
@@ -155,21 +159,22 @@ def _cache(info: dict[str, str]) -> dict[str, object]:
     }
 
 
-def _served(models: dict) -> dict[str, object]:
+def _served(models: dict[str, Any]) -> dict[str, Any]:
     model = models["data"][0]
     return {"model": model["root"], "served_as": model["id"], "max_model_len": model["max_model_len"]}
 
 
 def _version(client: httpx.Client, url: str) -> str | None:
-    """Not every release tells."""
+    """Return the engine's version; None from a release without ``/version``."""
     try:
-        return _get(client, f"{url}/version").json().get("version")
+        body: dict[str, str] = _get(client, f"{url}/version").json()
     except UserError:
         return None
+    return body.get("version")
 
 
 def _cache_info(metrics: str) -> dict[str, str]:
-    """The labels of the first engine's ``vllm:cache_config_info``, those without a value left out; empty if it is not there."""
+    """Return the labels of the first engine's metric ``vllm:cache_config_info``, without those that are None; empty if it is missing."""
     found = re.search(r"^vllm:cache_config_info\{(.*)\} ", metrics, re.MULTILINE)
     pairs = re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', found[1]) if found else []
     return {name: value for name, value in pairs if value != "None"}
@@ -187,42 +192,56 @@ def _get(client: httpx.Client, url: str) -> httpx.Response:
     return response
 
 
-def ask(engine: Engine, model: str = "", gpu: Gpu | None = None, device: str = "cuda", **settings: int) -> PlanRequest:
-    """The question to the planner that this engine is an answer to. ``settings`` (tensor_parallel, max_num_batched_tokens) stand in for what
-    the engine does not say. Raises UserError where its model is not in the catalogue."""
+def plan_request(
+    engine: Engine, model: str = "", gpu: Gpu | None = None, device: str = "cuda", tensor_parallel: int = 1, max_num_batched_tokens: int = BATCHED_TOKENS
+) -> PlanRequest:
+    """Return the planning request whose plan should equal the engine's figures.
+
+    ``model``, ``tensor_parallel`` and ``max_num_batched_tokens`` are for an engine that does not report them. Raises UserError if the
+    catalog does not have the model, or the engine does not report the memory of its cache.
+    """
     if not engine.kv_gib and not engine.num_blocks:
         raise UserError(f"{engine.source} does not say how much memory its cache has, so there is nothing to compare", HOW)
-    name = model or (engine.model or "").removeprefix("/weights/") or engine.served_as or ""
-    found, checkpoint = catalog.find(name)
-    asked = PlanRequest(
+    found, checkpoint = lookup.find_model(model or (engine.model or "").removeprefix("/weights/") or engine.served_as or "")
+    request = PlanRequest(
         found,
         checkpoint,
         gpu,
-        engine.tensor_parallel_size or settings.get("tensor_parallel", 1),
+        engine.tensor_parallel_size or tensor_parallel,
         engine.max_model_len or CONTEXT,
         kv_dtype="fp8" if (engine.kv_dtype or "").startswith("fp8") else "auto",
-        max_num_batched_tokens=engine.max_num_batched_tokens or settings.get("max_num_batched_tokens", BATCHED_TOKENS),
+        max_num_batched_tokens=engine.max_num_batched_tokens or max_num_batched_tokens,
         max_num_seqs=engine.max_num_seqs,
         device=device,
     )
-    gib = engine.kv_gib or engine.num_blocks * Plan(replace(asked, kv_gib=1)).cache.bytes_per_block / GIB
-    return replace(asked, kv_gib=gib)
+    bytes_per_block = Plan(request).cache.bytes_per_block
+    return replace(request, kv_gib=engine.kv_gib or (engine.num_blocks or 0) * bytes_per_block / GIB)
 
 
-def comparison(engine: Engine, asked: PlanRequest) -> list[tuple[str, float, float | None]]:
-    """Figure by figure: its name, what the planner says, what the engine says (None where it does not).
+class Figure(NamedTuple):
+    """One figure by name: the planner's, and the engine's (None if the engine does not report it)."""
 
-    The cache's figures follow from the GiB that the engine has for it, as far as it says them (a log gives hundredths). With a GPU named, the
-    estimates of weights and of what they leave follow.
+    name: str
+    planned: float
+    reported: float | None
+
+
+def comparison(engine: Engine, request: PlanRequest) -> list[Figure]:
+    """Return the figures of the plan beside those of the engine.
+
+    The planner computes the cache's figures from the GiB that the engine reports for it; a log has them in hundredths. With a GPU in the
+    request, the estimates follow: the weights, and the memory that they leave for the cache.
     """
-    exact = plan(asked)
-    rows = [
-        ("blocks", exact.kv_blocks, engine.num_blocks),
-        ("tokens of a block", exact.cache.block_size, engine.block_size),
-        ("tokens", int(exact.max_concurrency * asked.context), engine.kv_cache_tokens),
-        ("requests of the longest context", exact.max_concurrency, engine.max_concurrency),
+    exact = plan(request)
+    figures = [
+        Figure("blocks", exact.kv_blocks, engine.num_blocks),
+        Figure("tokens of a block", exact.cache.block_size, engine.block_size),
+        Figure("tokens", int(exact.max_concurrency * request.context), engine.kv_cache_tokens),
+        Figure("requests of the longest context", exact.max_concurrency, engine.max_concurrency),
     ]
-    if asked.gpu:
-        estimate = plan(replace(asked, kv_gib=None, utilization=engine.gpu_memory_utilization))
-        rows += [("GiB of weights", estimate.weights_gib, engine.load_gib), ("GiB for the cache", estimate.kv_gib, engine.kv_gib)]
-    return rows
+    if request.gpu:
+        estimate = plan(replace(request, kv_gib=None, utilization=engine.gpu_memory_utilization))
+        if estimate.memory:
+            figures.append(Figure("GiB of weights", estimate.memory.weights_gib, engine.load_gib))
+        figures.append(Figure("GiB for the cache", estimate.kv_gib, engine.kv_gib))
+    return figures

@@ -1,18 +1,16 @@
-"""The models and GPUs that presets are made for, typed. The files are ``schema/catalog/models/<name>.yaml`` and ``schema/catalog/gpus.yaml``."""
+"""The models and GPUs that presets are made for. The files are ``schema/catalog/models/<name>.yaml`` and ``schema/catalog/gpus.yaml``."""
 
-import difflib
-import json
-import re
 from functools import cache, cached_property
 from pathlib import Path
+from typing import get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from scout_chat.core import kubeyaml
 from scout_chat.core.errors import UserError
 from scout_chat.core.paths import CHART, ROOT
 from scout_chat.planning import architecture
-from scout_chat.planning.architecture import Architecture
+from scout_chat.planning.architecture import Architecture, AttentionKind, ModelConfig
 
 MODELS = ROOT / "schema" / "catalog" / "models"
 GPUS = ROOT / "schema" / "catalog" / "gpus.yaml"
@@ -23,18 +21,19 @@ class _Strict(BaseModel):
 
 
 class KnownIssue(_Strict):
-    """Something that went wrong for somebody, and where that is told."""
+    """A problem that others had with a model, and where they describe it."""
 
     issue: str
     source: str
 
 
 class Checkpoint(_Strict):
-    """One repository of weights.
+    """One repository of weights on the Hugging Face Hub.
 
-    ``disk`` is gigabytes (10^9) of the files that vLLM loads; ``loaded`` is GiB in GPU memory as vLLM logs it ("Model loading took"), with
-    ``loadedOn`` for capabilities where kernels want another layout. ``source`` says where the two are from. ``capability`` is the least
-    that the quantisation's kernels need. ``ignore`` are files of the repository that are copies, and ``repository`` gigabytes with them.
+    ``disk``: gigabytes (10^9 bytes) of the files that vLLM loads. ``loaded``: GiB in GPU memory, as vLLM logs it ("Model loading took").
+    ``loadedOn``: the same for compute capabilities whose kernels need another layout of the weights. ``source``: where these sizes come
+    from. ``capability``: the lowest compute capability that the kernels of its quantization support. ``ignore``: glob patterns of
+    duplicate files. ``repository``: total size in GB including them.
     """
 
     id: str
@@ -54,12 +53,12 @@ class Checkpoint(_Strict):
         return self.id.rpartition("/")[2]
 
     def loaded_gib(self, capability: str) -> float:
-        """GiB of all the weights in memory of GPUs of that compute capability."""
+        """Return the GiB that all weights take in the memory of GPUs of this compute capability."""
         return self.loadedOn.get(capability, self.loaded)
 
 
 class License(_Strict):
-    """``gated``: the hub gives the weights to accounts that accepted it, so a token is needed."""
+    """``gated``: the Hugging Face Hub gives the weights only to accounts that accepted the license, so the download needs a token."""
 
     name: str
     gated: bool = False
@@ -67,12 +66,12 @@ class License(_Strict):
 
 
 class Model(_Strict):
-    """A model: what it is, how it is served, and ``config``, what of its config.json the arithmetic and vLLM's own code need.
+    """A model: what it is, how it is served, and the part of its config.json that the planner and vLLM's own code need.
 
-    ``parameters`` and ``active`` in billions. ``tool`` and ``reasoning`` are parsers of vLLM's registries, empty where it has none.
-    ``template`` is a chat template inside vLLM's image, where the repository's own does not do tools. ``arguments`` are more of
-    ``vllm serve``. ``offlineEnv`` are variables that an engine without the internet needs, each with a folder below the weights. ``context``
-    is the largest number of tokens that the model was made for, where config.json says another.
+    ``parameters`` and ``active``: in billions. ``tool`` and ``reasoning``: names in vLLM's parser registries; empty if vLLM has no parser
+    for it. ``template``: a chat template in vLLM's image, for models whose own template does not support tools. ``arguments``: additional
+    arguments of ``vllm serve``. ``offlineEnv``: environment variables that an engine without internet access needs, each with a folder
+    below the weights. ``context``: the most tokens that the model was trained for, if config.json states another number.
     """
 
     title: str
@@ -90,7 +89,7 @@ class Model(_Strict):
     offlineEnv: dict[str, str] = {}
     context: int = 0
     knownIssues: tuple[KnownIssue, ...] = ()
-    config: dict
+    config: ModelConfig
     name: str = ""
 
     @cached_property
@@ -99,12 +98,12 @@ class Model(_Strict):
 
     @property
     def longest(self) -> int:
-        """The longest context in tokens that it was made for."""
+        """The longest context that the model supports, in tokens."""
         return self.context or self.architecture.context
 
 
 class Gpu(_Strict):
-    """A GPU. The fields' meanings are in the file; ``fp8Kv`` are vLLM's attention backends that take an fp8 cache there."""
+    """A GPU with the attention kernels of its family. The file explains the fields; an entry may override its family's kernels."""
 
     title: str
     products: tuple[str, ...]
@@ -113,92 +112,72 @@ class Gpu(_Strict):
     labelMib: int
     capability: str
     family: str
-    fp8Kv: tuple[str, ...] = ()
+    attention: dict[AttentionKind, tuple[str, ...]]
+    fp8Kv: tuple[str, ...]
     source: str
     name: str = ""
 
+    @field_validator("attention")
+    @classmethod
+    def _every_kind(cls, backends: dict[AttentionKind, tuple[str, ...]]) -> dict[AttentionKind, tuple[str, ...]]:
+        if missing := set(get_args(AttentionKind)) - set(backends):
+            raise ValueError(f"no backends for {', '.join(sorted(missing))}")
+        return backends
+
     def at_least(self, capability: str) -> bool:
-        return tuple(map(int, self.capability.split("."))) >= tuple(map(int, capability.split(".")))
+        """Return whether the GPU has this compute capability or a higher one."""
+        return version(self.capability) >= version(capability)
+
+
+def version(capability: str) -> tuple[int, int]:
+    """Return a compute capability as numbers that compare: 10.0 is higher than 9.0."""
+    major, minor = capability.split(".")
+    return int(major), int(minor)
 
 
 @cache
 def models() -> dict[str, Model]:
-    """Every model by its name. Raises UserError for a file that is none."""
+    """Return every model by name. Raises UserError for an invalid file."""
     return {file.stem: read_model(file) for file in sorted(MODELS.glob("*.yaml"))}
 
 
 def read_model(file: Path) -> Model:
-    """Raises UserError, with every field that is wrong."""
+    """Return the model that a file of the catalog describes. Raises UserError that names every invalid field."""
     try:
-        body = Model.model_validate({**kubeyaml.load(file.read_text()), "name": file.stem})
-        _ = body.architecture
+        model = Model.model_validate({**kubeyaml.load(file.read_text()), "name": file.stem})
+        _ = model.architecture
     except ValidationError as error:
         raise UserError(f"{file.name} is no model of the catalogue: {_fields(error)}", "schema/catalog/models/gpt-oss-120b.yaml is one.") from None
-    return body
+    return model
 
 
 @cache
 def gpus() -> dict[str, Gpu]:
-    """Every GPU by its name."""
-    return {name: Gpu.model_validate({**body, "name": name}) for name, body in kubeyaml.load(GPUS.read_text()).items()}
+    """Return every GPU by name. Raises UserError for an invalid entry."""
+    return read_gpus(GPUS)
 
 
-def gpu(name: str) -> Gpu:
-    """By its name, a product's name, or the first words of a name. Raises UserError, with the nearest names, where that is none or several."""
-    found = {_plain(key): item for key, item in gpus().items()} | {_plain(product): item for item in gpus().values() for product in item.products}
-    if _plain(name) in found:
-        return found[_plain(name)]
-    # h100 is h100-80, as long as there is no other.
-    begun = [item for item in gpus().values() if item.name.startswith(f"{name.lower()}-")]
-    if len(begun) == 1:
-        return begun[0]
-    raise UserError(f"there is no GPU {name!r} in the catalogue", _nearest(name, gpus(), "schema/catalog/gpus.yaml"))
+def read_gpus(file: Path) -> dict[str, Gpu]:
+    """Return the GPUs that a file describes, by name. Raises UserError that names the entry and every invalid field."""
+    content = kubeyaml.load(file.read_text())
+    found = {}
+    for name, body in content["gpus"].items():
+        family = content["families"].get(body.get("family"))
+        if family is None:
+            raise UserError(f"{file.name}: gpus.{name}.family {body.get('family')!r} is not a family", f"families: has {', '.join(content['families'])}")
+        try:
+            found[name] = Gpu.model_validate({**family, **body, "name": name})
+        except ValidationError as error:
+            raise UserError(f"{file.name}: gpus.{name}: {_fields(error)}", "The head of the file explains the fields.") from None
+    return found
 
 
-def find(name: str) -> tuple[Model, Checkpoint]:
-    """A model and its checkpoint by the model's name or an alias (then the checkpoint that the catalogue prefers), or by a repository's name
-    with or without its owner; what is spelt exactly so comes first, then any case and punctuation. A path of a config.json (or its folder)
-    is taken too: then only the cache is known, not the weights.
-
-    Raises UserError, with the nearest names, for one that is not in the catalogue.
-    """
-    if ("/" in name and Path(name).exists()) or name.endswith(".json"):
-        return _from_file(Path(name))
-    if name in models():
-        return models()[name], models()[name].checkpoints[0]
-    repositories = [(model, checkpoint) for model in models().values() for checkpoint in model.checkpoints]
-    for same in (str, _plain):
-        for model, checkpoint in repositories:
-            if same(name) in (same(checkpoint.id), same(checkpoint.name)):
-                return model, checkpoint
-        for model in models().values():
-            if same(name) in map(same, (model.name, model.title, *model.aliases)):
-                return model, model.checkpoints[0]
-    names = [*models(), *(checkpoint.id for model in models().values() for checkpoint in model.checkpoints)]
-    raise UserError(f"there is no model {name!r} in the catalogue", _nearest(name, names, "schema/catalog/models; scout-chat plan takes a config.json too"))
-
-
-def _from_file(path: Path) -> tuple[Model, Checkpoint]:
-    file = path / "config.json" if path.is_dir() else path
-    try:
-        config = json.loads(file.read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(f"{file} cannot be read as a model's config.json: {error}") from None
-    title = file.resolve().parent.name
-    unknown = Checkpoint(id=title, quantization="", disk=0, loaded=0, source="not in the catalogue")
-    license = License(name="not in the catalogue", source="")
-    return Model(title=title, name=title, parameters=0, active=0, license=license, checkpoints=(unknown,), config=config), unknown
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9/]", "", name.lower())
-
-
-def _nearest(name: str, names: list[str] | dict, where: str) -> str:
-    plain = {_plain(item): item for item in names}
-    near = difflib.get_close_matches(_plain(name), plain, 4, 0.5) or [key for key in plain if _plain(name)[:4] in key][:4]
-    known = ", ".join(plain[item] for item in near) if near else ", ".join(sorted(names)[:12])
-    return f"Nearest: {known} ({where})"
+def family_capabilities() -> list[str]:
+    """Return the lowest compute capability of each GPU family in the catalog, in ascending order."""
+    lowest: dict[str, str] = {}
+    for item in sorted(gpus().values(), key=lambda gpu: version(gpu.capability), reverse=True):
+        lowest[item.family] = item.capability
+    return sorted(lowest.values(), key=version)
 
 
 def _fields(error: ValidationError) -> str:
@@ -206,7 +185,7 @@ def _fields(error: ValidationError) -> str:
 
 
 def generated_files() -> dict[Path, str]:
-    """What the chart's templates know of each repository of the catalogue."""
+    """Return the file with what the chart's templates know of each repository in the catalog."""
     lines = ["# Generated by `scout-chat generate` from schema/catalog/models. For templates/validate/before/subcharts/models.yaml."]
     for model in models().values():
         for checkpoint in model.checkpoints:

@@ -1,11 +1,11 @@
-"""vLLM's KV cache, computed as vLLM computes it: layers to groups, groups to blocks, blocks to requests.
+"""vLLM's KV cache, computed as vLLM computes it: layers form groups, groups take blocks, requests hold blocks.
 
 Source: vLLM 0.32, ``get_kv_cache_groups`` and ``get_kv_cache_config_from_groups`` in vllm/v1/core/kv_cache_utils.py, the specs in
-vllm/v1/kv_cache_interface.py, ``_align_hybrid_block_size`` in vllm/platforms/interface.py. tests/cluster/test_capacity.py asks that code
-the same questions.
+vllm/v1/kv_cache_interface.py, ``_align_hybrid_block_size`` in vllm/platforms/interface.py. tests/cluster/test_capacity.py compares the
+results with that code.
 
-A block holds some tokens of every layer of one group. All groups draw from one pool, so all blocks have one size; where layers keep
-different amounts of a token, a block of the thriftier ones holds more tokens.
+A block holds some tokens for every layer of one group. All groups take blocks from one pool, so all blocks have the same size in bytes.
+Where layers need different amounts of memory for a token, the blocks of the smaller layers hold more tokens.
 """
 
 from dataclasses import dataclass, replace
@@ -13,41 +13,41 @@ from functools import cached_property
 from math import ceil
 
 from scout_chat.core.errors import UserError
-from scout_chat.planning.architecture import Architecture, Attention, State
+from scout_chat.planning.architecture import Architecture, AttentionLayers, StateLayers
 
 GIB = 1 << 30
-# Bytes a number.
-DTYPE_BYTES = {"auto": 2, "fp8": 1}
-# Tokens of a block; where a block has to grow, it grows by as many.
-BLOCK = {"cuda": 16, "cpu": 128}
-# With asynchronous scheduling one batch is prepared while another runs; vLLM turns it off on CPUs.
+# Bytes of an element of the cache, by vLLM's --kv-cache-dtype (auto: bf16).
+KV_DTYPE_BYTES = {"auto": 2, "fp8": 1}
+# Tokens of a block. A larger block is a multiple of it.
+BLOCK_SIZE = {"cuda": 16, "cpu": 128}
+# Asynchronous scheduling prepares one batch while another runs. vLLM turns it off on CPUs.
 BATCHES_IN_FLIGHT = {"cuda": 2, "cpu": 1}
 
 
 @dataclass(frozen=True)
-class _Layers:
-    """A kind of layers: ``block`` tokens take ``page`` bytes of each layer."""
+class _PagedLayers:
+    """Layers of one kind. A block holds ``block_size`` tokens and takes ``page_bytes`` bytes for each layer."""
 
-    kind: Attention | State
-    block: int
-    page: int
+    layers: AttentionLayers | StateLayers
+    block_size: int
+    page_bytes: int
 
-    def pages(self, context: int, in_flight: int) -> int:
-        """Blocks that a request of ``context`` tokens holds at most, with up to ``in_flight`` tokens scheduled and not yet settled."""
-        if isinstance(self.kind, State):
-            return self.kind.kept
-        if self.kind.window is None:
-            return ceil(context / self.block)
-        # One more, because a window need not begin where a block does.
-        return ceil(min(self.kind.window - 1 + in_flight, context) / self.block) + 1
+    def blocks_per_request(self, context: int, tokens_in_flight: int) -> int:
+        """Return the most blocks that a request of ``context`` tokens holds; ``tokens_in_flight`` may be scheduled but not yet computed."""
+        if isinstance(self.layers, StateLayers):
+            return self.layers.states_per_request
+        if self.layers.window is None:
+            return ceil(context / self.block_size)
+        # One more block, because a window may begin inside a block.
+        return ceil(min(self.layers.window - 1 + tokens_in_flight, context) / self.block_size) + 1
 
 
 @dataclass(frozen=True)
 class Cache:
-    """The cache of one model on each of ``tensor_parallel`` GPUs (``device`` cuda) or on a CPU.
+    """The KV cache of one model on each of ``tensor_parallel`` GPUs (``device`` cuda) or on a CPU (``device`` cpu).
 
-    ``kv_dtype`` is auto (bf16) or fp8; ``max_num_batched_tokens`` is vLLM's argument of that name; ``batches_in_flight`` is 1 without
-    asynchronous scheduling (0: the device's default).
+    ``kv_dtype`` is auto (bf16) or fp8. ``max_num_batched_tokens`` is vLLM's argument. ``batches_in_flight`` is 1 without asynchronous
+    scheduling; 0 takes the device's default.
     """
 
     architecture: Architecture
@@ -59,72 +59,74 @@ class Cache:
 
     @property
     def _one_group(self) -> bool:
-        """Attention over everything in all layers, or over a window of one size in all: whatever the heads are, one block holds all layers."""
-        return not self.architecture.states and len({kind.window for kind in self.architecture.attention}) == 1
+        """Whether all layers are attention over the same window, or over all tokens. One block then holds all layers, whatever their heads."""
+        return not self.architecture.states and len({layers.window for layers in self.architecture.attention}) == 1
 
     @cached_property
-    def _layers(self) -> list[_Layers]:
-        """Every kind of layers; where they are groups of their own, with one page size."""
-        block = BLOCK[self.device]
-        tokens = [kind.bytes_per_token(self.tensor_parallel, DTYPE_BYTES[self.kv_dtype]) for kind in self.architecture.attention]
-        states = [kind.bytes(self.tensor_parallel) for kind in self.architecture.states]
-        if not tokens:
+    def _layers(self) -> list[_PagedLayers]:
+        """The layers by kind. If they form several groups, all have the same page size."""
+        block_size = BLOCK_SIZE[self.device]
+        attention = self.architecture.attention
+        token_bytes = [layers.bytes_per_token(self.tensor_parallel, KV_DTYPE_BYTES[self.kv_dtype]) for layers in attention]
+        state_bytes = [layers.bytes(self.tensor_parallel) for layers in self.architecture.states]
+        if not token_bytes:
             raise UserError("a model without any attention layer is not covered by the planner")
-        if states:
-            # A block of attention grows until it is as large as a state, and states are padded to it.
-            block *= ceil(max(states) / (block * tokens[0]))
-        layers = [_Layers(kind, block, block * token) for kind, token in zip(self.architecture.attention, tokens, strict=True)]
+        if state_bytes:
+            # The block of attention grows until it is as large as a state, and states are padded to its size.
+            block_size *= ceil(max(state_bytes) / (block_size * token_bytes[0]))
+        paged = [_PagedLayers(layers, block_size, block_size * size) for layers, size in zip(attention, token_bytes, strict=True)]
         if self._one_group:
-            return layers
-        page = max(item.page for item in layers)
-        # Where pages differ, the smaller ones hold more tokens, or are padded if that does not go evenly.
-        layers = [replace(item, block=item.block * (1 if page % item.page else page // item.page), page=page) for item in layers]
-        return layers + [_Layers(kind, block, page) for kind in self.architecture.states]
+            return paged
+        page = max(item.page_bytes for item in paged)
+        # A smaller page holds more tokens if its size divides the largest evenly; otherwise it is padded.
+        paged = [replace(item, block_size=item.block_size * (1 if page % item.page_bytes else page // item.page_bytes), page_bytes=page) for item in paged]
+        return paged + [_PagedLayers(layers, block_size, page) for layers in self.architecture.states]
 
     @cached_property
-    def _groups(self) -> list[tuple[_Layers, int]]:
-        """Kinds of layers, each with the number of groups that its layers are dealt out to."""
-        counts = [item.kind.layers for item in self._layers]
-        # A group has as many layers as the rarest kind; or as the commonest, vLLM's rule of thumb: rather some padding than twice the groups.
+    def _groups(self) -> list[tuple[_PagedLayers, int]]:
+        """The layers by kind, each with the number of groups that they form."""
+        counts = [item.layers.count for item in self._layers]
+        # vLLM's heuristic for a group's size: the smallest layer count. Use the largest layer count if it is under 1.5 times the
+        # smallest: padding costs less than doubling the groups.
         size = max(counts) if self._one_group or max(counts) < 1.5 * min(counts) else min(counts)
-        return [(item, ceil(item.kind.layers / size)) for item in self._layers]
+        return [(item, ceil(item.layers.count / size)) for item in self._layers]
 
     @cached_property
     def bytes_per_block(self) -> int:
         """Bytes of one block on each GPU."""
-        parts = [ceil(item.kind.layers / groups) * item.page for item, groups in self._groups]
-        return sum(parts) if self._one_group else max(parts)
+        sizes = [ceil(item.layers.count / groups) * item.page_bytes for item, groups in self._groups]
+        return sum(sizes) if self._one_group else max(sizes)
 
     @property
     def groups(self) -> int:
-        """Groups of layers, each with blocks of its own."""
+        """The number of groups, each of which takes its own blocks."""
         return 1 if self._one_group else sum(groups for _, groups in self._groups)
 
     @property
     def block_size(self) -> int:
-        """Tokens of a block of the layers that attend to everything, as the engine reports it."""
-        return self._layers[0].block
+        """Tokens of a block of the full-attention layers, as the engine reports it."""
+        return self._layers[0].block_size
 
     def blocks_per_request(self, context: int) -> int:
-        """Blocks that a request of ``context`` tokens holds at most."""
-        in_flight = (self.batches_in_flight or BATCHES_IN_FLIGHT[self.device]) * self.max_num_batched_tokens
-        parts = [groups * item.pages(context, in_flight) for item, groups in self._groups]
-        return max(parts) if self._one_group else sum(parts)
+        """Return the most blocks that a request of ``context`` tokens holds."""
+        tokens_in_flight = (self.batches_in_flight or BATCHES_IN_FLIGHT[self.device]) * self.max_num_batched_tokens
+        blocks = [groups * item.blocks_per_request(context, tokens_in_flight) for item, groups in self._groups]
+        return max(blocks) if self._one_group else sum(blocks)
 
     def blocks(self, kv_bytes: int) -> int:
-        """Blocks in ``kv_bytes`` bytes of each GPU."""
+        """Return the blocks that fit in ``kv_bytes`` bytes of each GPU."""
         return max(0, kv_bytes) // self.bytes_per_block
 
     def concurrency(self, kv_bytes: int, context: int) -> float:
-        """Requests of ``context`` tokens that fit at once: vLLM's "Maximum concurrency"."""
+        """Return how many requests of ``context`` tokens fit at the same time: vLLM's "Maximum concurrency"."""
         return self.blocks(kv_bytes) / self.blocks_per_request(context)
 
     def bytes_needed(self, context: int, requests: int = 1) -> int:
-        """Bytes of each GPU for so many requests, and the one block that vLLM never gives away."""
+        """Return the bytes on each GPU for so many requests, including the one block that vLLM reserves (its null block)."""
         return (requests * self.blocks_per_request(context) + 1) * self.bytes_per_block
 
     def longest(self, kv_bytes: int, limit: int, requests: int = 1) -> int:
-        """The longest context, at most ``limit`` tokens, of which so many requests fit; 0 if none does."""
+        """Return the longest context, up to ``limit`` tokens, at which so many requests fit; 0 if none does."""
         low, high = 0, limit
         while low < high:
             middle = (low + high + 1) // 2

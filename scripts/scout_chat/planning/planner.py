@@ -1,7 +1,7 @@
-"""What fits where, and for how many: the arithmetic of one engine, before anything is bought or installed.
+"""Plan one engine: the memory that a GPU has left for the KV cache, and the chats that fit in it.
 
-The blocks are vLLM's own (kvcache.py). What is left for them is an estimate: a share of the GPU less the weights, as vLLM logged them for
-others, less a reserve for everything else.
+The cache's blocks are vLLM's own (kv_cache.py). The memory for the cache is an estimate: vLLM's share of the GPU, less the weights as
+vLLM logged them on the machines of others, less a reserve for everything else.
 """
 
 from dataclasses import dataclass, replace
@@ -13,21 +13,28 @@ from scout_chat.planning import catalog
 from scout_chat.planning.catalog import Checkpoint, Gpu, Model
 from scout_chat.planning.kv_cache import GIB, Cache
 
-UTILIZATION = 0.92  # vLLM's default
-TIGHT = 0.95  # On one GPU; on several, vLLM's recipe for gpt-oss saw it run out of memory.
+UTILIZATION = 0.92  # vLLM's default for --gpu-memory-utilization.
+TIGHT = 0.95  # On one GPU only: on several, vLLM's recipe for gpt-oss ran out of memory with it.
 CONTEXT = 32768
 BATCHED_TOKENS = 2048
-# GiB of each GPU besides weights and cache (CUDA, activations, CUDA graphs), and with NCCL where there are several: set by hand, from start-up
-# logs of others.
+GPU_COUNTS = (1, 2, 4, 8)
+# GiB of each GPU for everything but weights and cache: CUDA, activations, CUDA graphs; on several GPUs also NCCL. Set by hand from
+# start-up logs that others published.
 RESERVE, RESERVE_PARALLEL = 2.0, 3.0
-# The sampler's peak, from such logs: bytes for each sequence and each word of the vocabulary. The reserve covers 256 sequences.
+# Peak memory of the sampler, from the same logs: bytes for each sequence and each token of the vocabulary. The reserve covers 256 sequences.
 SAMPLER_BYTES, SAMPLER_COVERED = 38.6, 256
-MOST_SEQUENCES = 256
+# Below so many chats at the default utilization the planner takes the tight one.
+FEW_CHATS = 4
+MAX_SEQUENCES = 256
 
 
 @dataclass(frozen=True)
 class PlanRequest:
-    """What is asked of one engine. None: the planner chooses. ``kv_gib``: the GiB left for the cache of each GPU are known."""
+    """A planning request for one engine. The planner fills in fields that are None.
+
+    ``context``: tokens. ``concurrent_chats``: chats of a full context that must fit in the cache at the same time. ``kv_gib``: GiB of each
+    GPU for the cache, where that is known. ``device``: cuda or cpu.
+    """
 
     model: Model
     checkpoint: Checkpoint
@@ -44,35 +51,52 @@ class PlanRequest:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """The answer for one ``Ask`` whose utilization is decided."""
+class Memory:
+    """GiB of each GPU: what vLLM may use, the weights' part of it, and the reserve."""
 
-    ask: PlanRequest
+    usable_gib: float
+    weights_gib: float
+    reserve_gib: float
+
+    @property
+    def left_gib(self) -> float:
+        """GiB for the cache; negative if the weights do not fit."""
+        return self.usable_gib - self.weights_gib - self.reserve_gib
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The plan for a request whose ``utilization`` or ``kv_gib`` is set. Sizes are of each GPU."""
+
+    request: PlanRequest
 
     @cached_property
     def cache(self) -> Cache:
-        ask = self.ask
-        return Cache(ask.model.architecture, ask.tensor_parallel, ask.kv_dtype, ask.max_num_batched_tokens, ask.device)
+        request = self.request
+        return Cache(request.model.architecture, request.tensor_parallel, request.kv_dtype, request.max_num_batched_tokens, request.device)
 
-    @property
-    def usable_gib(self) -> float:
-        """The share of each GPU that vLLM takes."""
-        return self.ask.gpu.cudaGib * self.ask.utilization
-
-    @property
-    def weights_gib(self) -> float:
-        """The weights' part of each GPU."""
-        return self.ask.checkpoint.loaded_gib(self.ask.gpu.capability if self.ask.gpu else "") / self.ask.tensor_parallel
-
-    @property
-    def reserve_gib(self) -> float:
-        more = max(0, (self.ask.max_num_seqs or 0) - SAMPLER_COVERED) * self.ask.model.architecture.vocabulary * SAMPLER_BYTES / GIB
-        return (RESERVE if self.ask.tensor_parallel == 1 else RESERVE_PARALLEL) + more
+    @cached_property
+    def memory(self) -> Memory | None:
+        """How the GPU's memory is divided; None if the request states the size of the cache instead."""
+        request = self.request
+        if request.kv_gib is not None or request.gpu is None or request.utilization is None:
+            return None
+        reserve = RESERVE if request.tensor_parallel == 1 else RESERVE_PARALLEL
+        sequences = max(0, (request.max_num_seqs or 0) - SAMPLER_COVERED)
+        return Memory(
+            request.gpu.cudaGib * request.utilization,
+            request.checkpoint.loaded_gib(request.gpu.capability) / request.tensor_parallel,
+            reserve + sequences * request.model.architecture.vocabulary * SAMPLER_BYTES / GIB,
+        )
 
     @property
     def kv_gib(self) -> float:
-        """GiB of each GPU for the cache; negative where the weights alone do not fit."""
-        return self.ask.kv_gib if self.ask.kv_gib is not None else self.usable_gib - self.weights_gib - self.reserve_gib
+        """GiB for the cache; negative if the weights do not fit."""
+        if self.request.kv_gib is not None:
+            return self.request.kv_gib
+        if self.memory is None:
+            raise ValueError("a plan needs a GPU and its utilization, or the size of the cache")
+        return self.memory.left_gib
 
     @property
     def kv_bytes(self) -> int:
@@ -84,31 +108,32 @@ class Plan:
 
     @property
     def max_concurrency(self) -> float:
-        return self.cache.concurrency(self.kv_bytes, self.ask.context)
+        """Requests of a full context that fit at the same time, as vLLM logs it."""
+        return self.cache.concurrency(self.kv_bytes, self.request.context)
 
     @property
     def request_gib(self) -> float:
-        """GiB of each GPU's cache that a chat of a full context takes."""
-        return self.cache.blocks_per_request(self.ask.context) * self.cache.bytes_per_block / GIB
+        """GiB of cache for one chat of a full context."""
+        return self.cache.blocks_per_request(self.request.context) * self.cache.bytes_per_block / GIB
 
     @property
     def starts(self) -> bool:
-        """vLLM refuses to start where not even one request fits."""
-        return self.kv_bytes >= self.cache.bytes_needed(self.ask.context)
+        """Whether vLLM starts: it refuses to if not even one request fits."""
+        return self.kv_bytes >= self.cache.bytes_needed(self.request.context)
 
     @property
     def concurrent_chats(self) -> int:
-        """Chats of a full context that are in the cache at once; more of them wait for their turn."""
+        """Chats of a full context that fit in the cache at the same time. vLLM queues further ones."""
         return floor(self.max_concurrency) if self.starts else 0
 
     @property
     def bottleneck(self) -> str:
-        """What stands in the way: weights, one request, concurrent chats; empty if it fits."""
+        """What does not fit: weights, one request, concurrent chats; empty if everything fits."""
         if self.kv_gib <= 0:
             return "weights"
         if not self.starts:
             return "one request"
-        return "concurrent chats" if self.concurrent_chats < (self.ask.concurrent_chats or 1) else ""
+        return "concurrent chats" if self.concurrent_chats < (self.request.concurrent_chats or 1) else ""
 
     @property
     def fits(self) -> bool:
@@ -116,195 +141,87 @@ class Plan:
 
     @property
     def shortfall_gib(self) -> float:
-        """GiB of each GPU that are missing for what was asked."""
-        return max(0.0, self.cache.bytes_needed(self.ask.context, self.ask.concurrent_chats or 1) / GIB - self.kv_gib)
+        """GiB that are missing for the request."""
+        return max(0.0, self.cache.bytes_needed(self.request.context, self.request.concurrent_chats or 1) / GIB - self.kv_gib)
 
     @property
     def max_num_seqs(self) -> int:
-        """Sequences in one step: as asked, or twice the concurrent chats, so that titles do not wait for answers."""
-        if self.ask.max_num_seqs:
-            return self.ask.max_num_seqs
-        wanted, most = (self.ask.concurrent_chats, MOST_SEQUENCES) if self.ask.concurrent_chats else (self.concurrent_chats, 64)
+        """Sequences in one step: the requested number, or twice the concurrent chats, so that titles do not wait for answers."""
+        if self.request.max_num_seqs:
+            return self.request.max_num_seqs
+        wanted, most = (self.request.concurrent_chats, MAX_SEQUENCES) if self.request.concurrent_chats else (self.concurrent_chats, 64)
         sequences = 8
         while sequences < 2 * wanted and sequences < most:
             sequences *= 2
-        # Each sequence of a hybrid needs a block for its state, or vLLM does not start.
-        return min(sequences, max(1, self.kv_blocks)) if self.ask.model.architecture.states else sequences
+        # With linear attention or Mamba2 each sequence needs a block for its state; with fewer blocks vLLM does not start.
+        return min(sequences, max(1, self.kv_blocks)) if self.request.model.architecture.states else sequences
 
     @property
     def longest(self) -> int:
-        """The longest context, in whole KiB of tokens, with which what was asked for fits; 0 if none."""
-        return self.cache.longest(self.kv_bytes, self.ask.model.longest, self.ask.concurrent_chats or 1) // 1024 * 1024
-
-    def why(self) -> str:
-        """One sentence for ``binds``."""
-        ask = self.ask
-        many = f"{ask.tensor_parallel} x {ask.gpu.title}, each" if ask.gpu and ask.tensor_parallel > 1 else ask.gpu.title if ask.gpu else "the GPU"
-        if self.bottleneck == "weights":
-            taken = f"the weights ({self.weights_gib:.1f} GiB) and the reserve ({self.reserve_gib:.1f})"
-            return f"{taken} do not fit into the {self.usable_gib:.1f} GiB of {many} that vLLM may use"
-        if self.bottleneck == "one request":
-            return (
-                f"one request of {ask.context} tokens takes {self.cache.bytes_needed(ask.context) / GIB:.2f} GiB of cache, and {many} leaves {self.kv_gib:.2f}"
-            )
-        if self.bottleneck == "concurrent chats":
-            return f"{chats(self.concurrent_chats)} of {ask.context} tokens fit at once, and {ask.concurrent_chats} are asked for"
-        return f"{chats(self.concurrent_chats)} of {ask.context} tokens fit at once"
-
-    def as_json(self) -> dict:
-        """Everything, in GiB of each GPU, tokens and blocks."""
-        ask = self.ask
-        known = ask.gpu is not None and ask.kv_gib is None
-        return {
-            "model": ask.model.name,
-            "checkpoint": ask.checkpoint.id,
-            "gpu": ask.gpu.name if ask.gpu else None,
-            "tensor_parallel": ask.tensor_parallel,
-            "context": ask.context,
-            "concurrent_chats": ask.concurrent_chats,
-            "kv_dtype": ask.kv_dtype,
-            "max_num_batched_tokens": ask.max_num_batched_tokens,
-            "max_num_seqs": self.max_num_seqs,
-            "gpu_memory_utilization": ask.utilization,
-            "usable_gib": round(self.usable_gib, 2) if known else None,
-            "weights_gib": round(self.weights_gib, 2) if known else None,
-            "reserve_gib": round(self.reserve_gib, 2) if known else None,
-            "kv_gib": round(self.kv_gib, 4),
-            "block_size": self.cache.block_size,
-            "bytes_per_block": self.cache.bytes_per_block,
-            "blocks_per_request": self.cache.blocks_per_request(ask.context),
-            "kv_blocks": self.kv_blocks,
-            "max_concurrency": self.max_concurrency,
-            "kv_cache_tokens": int(self.max_concurrency * ask.context),
-            "fits": self.fits,
-            "bottleneck": self.bottleneck or None,
-            "why": self.why(),
-            "shortfall_gib": round(self.shortfall_gib, 2),
-            "changes": [] if self.fits else [text for text, _ in changes(self)],
-        }
+        """The longest context at which the requested chats fit, in tokens, a multiple of 1024; 0 if none does."""
+        return self.cache.longest(self.kv_bytes, self.request.model.longest, self.request.concurrent_chats or 1) // 1024 * 1024
 
 
-def chats(number: int) -> str:
-    return f"{number} chat{'s' * (number != 1)}"
+def plan(request: PlanRequest) -> Plan:
+    """Return the plan for a request. Without a utilization, take vLLM's default, or the tight one on one GPU that holds few chats otherwise.
+
+    Raises UserError for a request that is incomplete, or that no amount of memory would satisfy: a context longer than the model's, heads
+    that the GPUs cannot divide, an fp8 cache or a quantization without kernels for the GPU.
+    """
+    _check_model(request)
+    _check_memory(request)
+    if request.kv_gib is not None or request.utilization is not None:
+        return Plan(request)
+    usual = Plan(replace(request, utilization=UTILIZATION))
+    enough = usual.fits and (request.concurrent_chats or usual.concurrent_chats >= FEW_CHATS)
+    return usual if enough or request.tensor_parallel > 1 else Plan(replace(request, utilization=TIGHT))
 
 
-def plan(ask: PlanRequest) -> Plan:
-    """Raises UserError for what no amount of memory would make right: a context beyond the model's, heads that cannot be shared out,
-    a cache of fp8 or a quantisation that the GPU's kernels do not have."""
-    model, gpu = ask.model, ask.gpu
-    if ask.context > model.longest:
+def _check_model(request: PlanRequest) -> None:
+    """Raise UserError if vLLM cannot run the model as requested, whatever the memory."""
+    model, checkpoint, gpu = request.model, request.checkpoint, request.gpu
+    if request.context > model.longest:
         raise UserError(
-            f"{model.title} was made for {model.longest} tokens of context, and {ask.context} are asked for", f"Ask for --context {model.longest} at most."
+            f"{model.title} was made for {model.longest} tokens of context, and {request.context} are asked for",
+            f"Ask for --context {model.longest} at most.",
         )
-    if (
-        min(
-            ask.context, ask.tensor_parallel, ask.max_num_batched_tokens, *(number for number in (ask.concurrent_chats, ask.max_num_seqs) if number is not None)
-        )
-        < 1
-    ):
+    counts = (request.context, request.tensor_parallel, request.max_num_batched_tokens, request.concurrent_chats, request.max_num_seqs)
+    if any(count is not None and count < 1 for count in counts):
         raise UserError("context, concurrent chats, GPUs, tokens and sequences are 1 or more")
-    if refusal := model.architecture.refuses(ask.tensor_parallel):
-        fine = [str(number) for number in (1, 2, 4, 8) if not model.architecture.refuses(number)]
-        raise UserError(f"{model.title}: {refusal}", f"It can be on {', '.join(fine)}.")
-    if gpu and not gpu.at_least(ask.checkpoint.capability):
-        raise UserError(
-            f"{ask.checkpoint.id} ({ask.checkpoint.quantization}) needs compute capability {ask.checkpoint.capability}, and {gpu.title} has {gpu.capability}"
-        )
-    if gpu and ask.kv_dtype == "fp8" and (refusal := refuses_fp8(model, gpu)):
-        raise UserError(
-            f"{model.title} with a cache of fp8 does not start on {gpu.title}: {refusal}",
-            "Leave out --kv-dtype fp8, or take a GPU of Ada, Hopper or Blackwell.",
-        )
-    if ask.utilization is not None and not 0 < ask.utilization <= 1:
-        raise UserError(f"--utilization {ask.utilization} is no share of a GPU", "A number up to 1, for example 0.92.")
-    if ask.kv_gib is not None:
-        if ask.kv_gib <= 0:
-            raise UserError(f"--kv-gib {ask.kv_gib} leaves no cache")
-        return Plan(ask)
-    if ask.device == "cpu":
-        raise UserError("on a CPU the cache has the memory that it is given (VLLM_CPU_KVCACHE_SPACE)", "Say how many GiB: --kv-gib.")
+    if error := model.architecture.split_error(request.tensor_parallel):
+        possible = [str(number) for number in GPU_COUNTS if not model.architecture.split_error(number)]
+        raise UserError(f"{model.title}: {error}", f"It can be on {', '.join(possible)}.")
     if gpu is None:
+        return
+    if not gpu.at_least(checkpoint.capability):
+        raise UserError(f"{checkpoint.id} ({checkpoint.quantization}) needs compute capability {checkpoint.capability}, and {gpu.title} has {gpu.capability}")
+    if request.kv_dtype == "fp8" and (error := fp8_error(model, gpu)):
+        others = ", ".join(other.name for other in catalog.gpus().values() if not fp8_error(model, other))
+        raise UserError(
+            f"{model.title} with a cache of fp8 does not start on {gpu.title}: {error}",
+            f"Leave out --kv-dtype fp8{f', or take one of these GPUs: {others}' if others else ''}.",
+        )
+
+
+def _check_memory(request: PlanRequest) -> None:
+    """Raise UserError if the request does not determine the memory for the cache."""
+    if request.utilization is not None and not 0 < request.utilization <= 1:
+        raise UserError(f"--utilization {request.utilization} is no share of a GPU", "A number up to 1, for example 0.92.")
+    if request.kv_gib is not None:
+        if request.kv_gib <= 0:
+            raise UserError(f"--kv-gib {request.kv_gib} leaves no cache")
+        return
+    if request.device == "cpu":
+        raise UserError("on a CPU the cache has the memory that it is given (VLLM_CPU_KVCACHE_SPACE)", "Say how many GiB: --kv-gib.")
+    if request.gpu is None:
         raise UserError("which GPU? --gpu names one; --kv-gib says how much memory the cache has instead", f"GPUs: {', '.join(catalog.gpus())}")
-    if not ask.checkpoint.loaded:
-        raise UserError(f"{model.title} is not in the catalogue, so the size of its weights is not known", "Say what is left for the cache: --kv-gib.")
-    if ask.utilization:
-        return Plan(ask)
-    usual = Plan(replace(ask, utilization=UTILIZATION))
-    enough = usual.fits and (ask.concurrent_chats or usual.concurrent_chats >= 4)
-    return usual if enough or ask.tensor_parallel > 1 else Plan(replace(ask, utilization=TIGHT))
+    if not request.checkpoint.loaded:
+        raise UserError(f"{request.model.title} is not in the catalogue, so the size of its weights is not known", "Say what is left for the cache: --kv-gib.")
 
 
-def refuses_fp8(model: Model, gpu: Gpu) -> str:
-    """Why vLLM cannot keep this model's cache in fp8 on that GPU; empty if it can."""
-    usable = _backends(model, gpu)
-    if usable & set(gpu.fp8Kv):
+def fp8_error(model: Model, gpu: Gpu) -> str:
+    """Return why vLLM cannot keep this model's cache in fp8 on the GPU; empty if it can."""
+    backends = gpu.attention[model.architecture.attention_kind]
+    if set(backends) & set(gpu.fp8Kv):
         return ""
-    return f"its attention runs on {' or '.join(sorted(usable))} there, which takes fp8 from compute capability 8.9 on"
-
-
-def _backends(model: Model, gpu: Gpu) -> set[str]:
-    """vLLM's attention backends for a model. Source: their ``validate`` functions in vllm/v1/attention/backends, and Gemma4Config in
-    vllm/model_executor/models/config.py."""
-    architecture, hopper = model.architecture, gpu.family == "hopper"
-    if architecture.sinks:
-        return {"FLASH_ATTN", "FLASHINFER"} if hopper else {"FLASHINFER", "TRITON_ATTN"} if gpu.family == "blackwell" else {"TRITON_ATTN"}
-    if len({kind.head_dim for kind in architecture.attention}) > 1:
-        return {"FLASH_ATTN", "TRITON_ATTN"} if hopper else {"TRITON_ATTN"}
-    if len({kind.window for kind in architecture.attention}) > 1:
-        # FlashInfer plans for one window.
-        return {"FLASH_ATTN", "TRITON_ATTN"}
-    return {"FLASH_ATTN", "FLASHINFER", "TRITON_ATTN"}
-
-
-def changes(short: Plan) -> list[tuple[str, Plan]]:
-    """The nearest changes of what was asked that would fit, each with its plan."""
-    found: list[tuple[str, Plan]] = []
-    # A share that the planner chose it chooses again.
-    ask = short.ask if short.ask.utilization not in (UTILIZATION, TIGHT) else replace(short.ask, utilization=None)
-
-    def consider(text: str, **change: object) -> bool:
-        try:
-            other = plan(replace(ask, **change))
-        except UserError:
-            return False
-        if other.fits:
-            found.append((text.format(chats=chats(other.concurrent_chats)), other))
-        return other.fits
-
-    if ask.kv_gib is not None or ask.gpu is None:
-        if short.longest >= 1024:
-            consider(f"--context {short.longest}", context=short.longest)
-        return found
-    if ask.concurrent_chats and ask.concurrent_chats > 1 and short.concurrent_chats:
-        consider(f"--concurrent-chats {short.concurrent_chats}", concurrent_chats=short.concurrent_chats)
-    if short.longest >= 1024 and short.longest < ask.context:
-        consider(f"--context {short.longest}", context=short.longest)
-    if ask.kv_dtype == "auto" and not refuses_fp8(ask.model, ask.gpu):
-        consider("--kv-dtype fp8 ({chats})", kv_dtype="fp8")
-    for checkpoint in ask.model.checkpoints:
-        if checkpoint.loaded < ask.checkpoint.loaded and consider(f"{checkpoint.id} ({checkpoint.quantization}; {{chats}})", checkpoint=checkpoint):
-            break
-    for number in (2, 4, 8):
-        if number > ask.tensor_parallel and consider(f"--gpus {number} ({{chats}})", tensor_parallel=number):
-            break
-    for gpu in sorted(catalog.gpus().values(), key=lambda item: item.memory):
-        if gpu.memory > ask.gpu.memory and consider(f"--gpu {gpu.name} ({{chats}})", gpu=gpu):
-            break
-    return found
-
-
-def ranking(gpu: Gpu, tensor_parallel: int, context: int | None, concurrent_chats: int | None) -> list[tuple[Model, Plan | UserError]]:
-    """Every model on such GPUs, each with the checkpoint that the catalogue prefers of those that fit: what fits first, the larger model
-    first, then what is least short. A model with a shorter context than asked for is asked for its longest."""
-    rows = []
-    for model in catalog.models().values():
-        asked = min(context or CONTEXT, model.longest)
-        answers = []
-        for checkpoint in model.checkpoints:
-            try:
-                answers.append(plan(PlanRequest(model, checkpoint, gpu, tensor_parallel, asked, concurrent_chats)))
-            except UserError as error:
-                answers.append(error)
-        plans = [answer for answer in answers if isinstance(answer, Plan)]
-        rows.append((model, next((answer for answer in plans if answer.fits), plans[0] if plans else answers[0])))
-    return sorted(rows, key=lambda row: (isinstance(row[1], UserError), getattr(row[1], "shortfall_gib", 0), -row[0].parameters))
+    return f"its attention runs on {' or '.join(sorted(backends))} there, which takes no fp8 on this GPU"

@@ -1,23 +1,25 @@
-"""The planner against start-up logs that others published. The file is ``schema/catalog/reference-logs.yaml``."""
+"""Start-up logs that others published, and what the planner computes instead. The file is ``schema/catalog/reference-logs.yaml``."""
+
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from scout_chat.core import kubeyaml
 from scout_chat.core.paths import ROOT
-from scout_chat.planning import catalog
+from scout_chat.planning import lookup
 from scout_chat.planning.kv_cache import GIB, Cache
 
 FILE = ROOT / "schema" / "catalog" / "reference-logs.yaml"
 
 
 class Log(BaseModel):
-    """One figure of a log. The fields are explained in the file."""
+    """One figure of a log. The file explains the fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     what: str
     model: str
     source: str
-    gives: str
+    gives: Literal["requests", "tokens", "slots", "blocks", "gib", "bytes"]
     published: float
     kv_gib: float = 0
     blocks: int = 0
@@ -28,26 +30,31 @@ class Log(BaseModel):
     batches: int = 2
 
     def predicted(self) -> float:
-        """What the planner says instead."""
-        model, _ = catalog.find(self.model)
+        """Return the planner's figure."""
+        model, _ = lookup.find_model(self.model)
         cache = Cache(model.architecture, self.tensor_parallel, self.kv_dtype, self.batched, batches_in_flight=self.batches)
-        blocks, request = self.blocks or cache.blocks(int(self.kv_gib * GIB)), cache.blocks_per_request(self.context)
-        figures = {
-            "requests": lambda: round(blocks / request, 2),
-            "tokens": lambda: int(blocks / request * self.context),
-            "slots": lambda: blocks // cache.groups * 16,
-            "blocks": lambda: blocks,
-            "gib": lambda: round(request * cache.bytes_per_block / GIB, 2),
-            "bytes": lambda: request * cache.bytes_per_block,
-        }
-        return figures[self.gives]()
+        blocks = self.blocks or cache.blocks(int(self.kv_gib * GIB))
+        request_blocks = cache.blocks_per_request(self.context)
+        match self.gives:
+            case "requests":
+                return round(blocks / request_blocks, 2)
+            case "tokens":
+                return int(blocks / request_blocks * self.context)
+            case "slots":
+                return blocks // cache.groups * 16
+            case "blocks":
+                return blocks
+            case "gib":
+                return round(request_blocks * cache.bytes_per_block / GIB, 2)
+            case "bytes":
+                return request_blocks * cache.bytes_per_block
 
     @property
     def error(self) -> float:
-        """The difference in percent of what was published."""
+        """The difference between predicted and published, in percent of the published figure."""
         return 100 * (self.predicted() / self.published - 1)
 
 
 def logs() -> list[Log]:
-    """Every log, in the file's order."""
+    """Return every log, in the file's order."""
     return [Log.model_validate(body) for body in kubeyaml.load(FILE.read_text())]

@@ -1,116 +1,123 @@
-"""A plan as a person reads it: text for the terminal, and a picture of concurrent chats against context."""
+"""Show a plan: as text, as a table of the catalog, as JSON."""
 
 from dataclasses import replace
-from pathlib import Path
+from typing import Any
 
 from rich.table import Table
 
 from scout_chat.core.errors import UserError
-from scout_chat.planning import catalog
+from scout_chat.planning.advice import Ranked, alternatives, explain
 from scout_chat.planning.catalog import Model
-from scout_chat.planning.planner import CONTEXT, UTILIZATION, Plan, PlanRequest, changes, plan
+from scout_chat.planning.planner import Plan
 
+# Tokens of context that a report shows, as far as the model supports them.
 CONTEXTS = (4096, 8192, 16384, 32768, 65536, 131072, 262144)
 
 
-def text(answer: Plan) -> str:
-    """What was asked, where the memory goes, how many chats fit, and what is known to go wrong."""
-    ask, cache = answer.ask, answer.cache
-    each = " of each GPU" if ask.tensor_parallel > 1 else ""
-    where = f"{ask.tensor_parallel} x {ask.gpu.title}" if ask.gpu else "CPU" if ask.device == "cpu" else f"tensor parallel {ask.tensor_parallel}"
-    quantization = f" ({ask.checkpoint.id}, {ask.checkpoint.quantization})" if ask.checkpoint.quantization else ""
-    lines = [f"{ask.model.title}{quantization} on {where}", ""]
-    if ask.kv_gib is None:
-        lines += [
-            f"  vLLM may use     {answer.usable_gib:8.2f} GiB  {ask.utilization} of {ask.gpu.cudaGib}{each}",
-            f"  weights          {answer.weights_gib:8.2f} GiB",
-            f"  reserve          {answer.reserve_gib:8.2f} GiB  CUDA, activations, graphs",
-        ]
-    lines += [
-        f"  cache            {answer.kv_gib:8.2f} GiB  {answer.kv_blocks} blocks of {cache.bytes_per_block} bytes{each}",
-        f"  one chat         {answer.request_gib:8.2f} GiB  {ask.context} tokens, {cache.blocks_per_request(ask.context)} blocks",
-        f"  chats at once    {max(0.0, answer.max_concurrency):8.2f}      of {ask.context} tokens; more wait for their turn",
-        "",
-        "  context  " + "".join(f"{context:>9}" for context in _contexts(ask.model)),
-        "  chats    " + "".join(f"{_chats(answer, context):>9}" for context in _contexts(ask.model)),
-        "",
-    ]
-    if answer.fits:
-        arguments = f"--max-model-len {ask.context} --max-num-seqs {answer.max_num_seqs} --max-num-batched-tokens {ask.max_num_batched_tokens}"
-        lines.append(f"It fits: {arguments}, cache {ask.kv_dtype}.")
-    else:
-        found = "".join(f"\n  {line}" for line, _ in changes(answer)) or "\n  nothing near to it"
-        lines.append(f"It does not fit ({answer.bottleneck}): {answer.why()}. {answer.shortfall_gib:.2f} GiB{each} are missing. What would fit:{found}")
-    lines += [f"Known: {known.issue} ({known.source})" for known in ask.model.knownIssues]
-    return "\n".join(lines)
-
-
-def _contexts(model: Model) -> list[int]:
+def contexts(model: Model) -> list[int]:
+    """Return the contexts that a report of this model shows, in tokens."""
     return [context for context in CONTEXTS if context <= model.longest] or [model.longest]
 
 
-def _chats(answer: Plan, context: int) -> int:
-    return Plan(replace(answer.ask, context=context)).concurrent_chats
+def text(plan: Plan) -> str:
+    """Return the request, how the memory is divided, how many chats fit, and the model's known issues."""
+    request, cache, memory = plan.request, plan.cache, plan.memory
+    each = " of each GPU" if request.tensor_parallel > 1 else ""
+    lines = [_heading(plan), ""]
+    if memory and request.gpu:
+        lines += [
+            f"  vLLM may use     {memory.usable_gib:8.2f} GiB  {request.utilization} of {request.gpu.cudaGib}{each}",
+            f"  weights          {memory.weights_gib:8.2f} GiB",
+            f"  reserve          {memory.reserve_gib:8.2f} GiB  CUDA, activations, graphs",
+        ]
+    by_context = [(context, Plan(replace(request, context=context)).concurrent_chats) for context in contexts(request.model)]
+    lines += [
+        f"  cache            {plan.kv_gib:8.2f} GiB  {plan.kv_blocks} blocks of {cache.bytes_per_block} bytes{each}",
+        f"  one chat         {plan.request_gib:8.2f} GiB  {request.context} tokens, {cache.blocks_per_request(request.context)} blocks",
+        f"  chats at once    {max(0.0, plan.max_concurrency):8.2f}      of {request.context} tokens; more wait for their turn",
+        "",
+        "  context  " + "".join(f"{context:>9}" for context, _ in by_context),
+        "  chats    " + "".join(f"{chats:>9}" for _, chats in by_context),
+        "",
+        _verdict(plan, each),
+    ]
+    lines += [f"Known: {known.issue} ({known.source})" for known in request.model.knownIssues]
+    return "\n".join(lines)
 
 
-def ranking(rows: list[tuple[Model, Plan | UserError]], concurrent_chats: int | None) -> Table:
-    """The whole catalogue on one GPU."""
+def _heading(plan: Plan) -> str:
+    request, checkpoint = plan.request, plan.request.checkpoint
+    if request.gpu:
+        where = f"{request.tensor_parallel} x {request.gpu.title}"
+    else:
+        where = "CPU" if request.device == "cpu" else f"tensor parallel {request.tensor_parallel}"
+    quantization = f" ({checkpoint.id}, {checkpoint.quantization})" if checkpoint.quantization else ""
+    return f"{request.model.title}{quantization} on {where}"
+
+
+def _verdict(plan: Plan, each: str) -> str:
+    request = plan.request
+    if plan.fits:
+        arguments = f"--max-model-len {request.context} --max-num-seqs {plan.max_num_seqs} --max-num-batched-tokens {request.max_num_batched_tokens}"
+        return f"It fits: {arguments}, cache {request.kv_dtype}."
+    found = "".join(f"\n  {other.change}" for other in alternatives(plan)) or "\n  nothing near to it"
+    return f"It does not fit ({plan.bottleneck}): {explain(plan)}. {plan.shortfall_gib:.2f} GiB{each} are missing. What would fit:{found}"
+
+
+def ranking(rows: list[Ranked], concurrent_chats: int | None) -> Table:
+    """Return a table of every model of the catalog on one GPU type."""
     table = Table("model", "weights", "GiB", "context", "cache GiB", "chats", "longest", "verdict", box=None)
     for model, answer in rows:
         if isinstance(answer, UserError):
             table.add_row(model.name, "", "", "", "", "", "", str(answer))
             continue
-        ask = answer.ask
         verdict = "fits" if answer.fits else f"{answer.bottleneck}: {answer.shortfall_gib:.1f} GiB short"
-        numbers = (f"{answer.weights_gib:.1f}", str(ask.context), f"{answer.kv_gib:.1f}", str(answer.concurrent_chats), str(answer.longest or "-"))
-        table.add_row(model.name, ask.checkpoint.quantization, *numbers, verdict)
+        table.add_row(
+            model.name,
+            answer.request.checkpoint.quantization,
+            f"{answer.memory.weights_gib:.1f}" if answer.memory else "",
+            str(answer.request.context),
+            f"{answer.kv_gib:.1f}",
+            str(answer.concurrent_chats),
+            str(answer.longest or "-"),
+            verdict,
+        )
     table.caption = f"longest: the context with which {concurrent_chats or 1} chats fit at once"
     return table
 
 
-def picture(ask: PlanRequest, path: Path) -> None:
-    """Writes an SVG (or what the suffix says): chats at once against context, a line for each GPU that takes the model.
+def ranking_as_json(rows: list[Ranked]) -> list[dict[str, Any]]:
+    """Return the ranking for programs. A model without a plan has its error instead."""
+    return [{"model": model.name, "error": str(answer)} if isinstance(answer, UserError) else as_json(answer) for model, answer in rows]
 
-    Raises UserError where the file cannot be written, or no GPU takes the model.
-    """
-    import matplotlib
 
-    matplotlib.use("Agg")
-    # The same file for the same plan.
-    matplotlib.rcParams |= {"svg.hashsalt": "scout-chat", "svg.fonttype": "none", "font.size": 10}
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(8, 5))
-    contexts = _contexts(ask.model)
-    share = plan(replace(ask, kv_gib=None)).ask.utilization if ask.gpu else ask.utilization or UTILIZATION
-    for gpu in sorted(catalog.gpus().values(), key=lambda item: item.memory):
-        try:
-            # One share of the GPU for all of the picture, or it would compare shares.
-            chosen = plan(replace(ask, gpu=gpu, concurrent_chats=None, kv_gib=None, utilization=share))
-        except UserError:
-            continue
-        plans = [Plan(replace(chosen.ask, context=context)) for context in contexts]
-        points = [each.max_concurrency if each.starts else None for each in plans]
-        if any(points):
-            named = ask.gpu and gpu.name == ask.gpu.name
-            axes.plot(contexts, points, marker="o", markersize=4, linewidth=3 if named else 1.5, label=gpu.title.removeprefix("NVIDIA "))
-    if not axes.lines:
-        raise UserError(f"no GPU of the catalogue takes {ask.model.title} on {ask.tensor_parallel}")
-    axes.set_xscale("log", base=2)
-    axes.set_yscale("log")
-    axes.set_xticks(contexts, [f"{context // 1024}K" for context in contexts])
-    axes.yaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%d"))
-    axes.axvline(min(ask.context or CONTEXT, ask.model.longest), color="gray", linewidth=0.8, linestyle=":")
-    axes.set(
-        xlabel="tokens of context",
-        ylabel="chats at once",
-        title=f"{ask.model.title} ({ask.checkpoint.quantization}) on {ask.tensor_parallel} GPU{'s' * (ask.tensor_parallel > 1)}, share {share}",
-    )
-    axes.grid(True, which="major", color="#dddddd", linewidth=0.6)
-    axes.legend(fontsize=8, frameon=False)
-    try:
-        figure.savefig(path, bbox_inches="tight", metadata={"Date": None} if path.suffix == ".svg" else None)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be written: {error}") from None
-    finally:
-        pyplot.close(figure)
+def as_json(plan: Plan) -> dict[str, Any]:
+    """Return the plan for programs: sizes in GiB of each GPU, contexts in tokens."""
+    request, memory = plan.request, plan.memory
+    return {
+        "model": request.model.name,
+        "checkpoint": request.checkpoint.id,
+        "gpu": request.gpu.name if request.gpu else None,
+        "tensor_parallel": request.tensor_parallel,
+        "context": request.context,
+        "concurrent_chats": request.concurrent_chats,
+        "kv_dtype": request.kv_dtype,
+        "max_num_batched_tokens": request.max_num_batched_tokens,
+        "max_num_seqs": plan.max_num_seqs,
+        "gpu_memory_utilization": request.utilization,
+        "usable_gib": round(memory.usable_gib, 2) if memory else None,
+        "weights_gib": round(memory.weights_gib, 2) if memory else None,
+        "reserve_gib": round(memory.reserve_gib, 2) if memory else None,
+        "kv_gib": round(plan.kv_gib, 4),
+        "block_size": plan.cache.block_size,
+        "bytes_per_block": plan.cache.bytes_per_block,
+        "blocks_per_request": plan.cache.blocks_per_request(request.context),
+        "kv_blocks": plan.kv_blocks,
+        "max_concurrency": plan.max_concurrency,
+        "kv_cache_tokens": int(plan.max_concurrency * request.context),
+        "fits": plan.fits,
+        "bottleneck": plan.bottleneck or None,
+        "why": explain(plan),
+        "shortfall_gib": round(plan.shortfall_gib, 2),
+        "changes": [] if plan.fits else [other.change for other in alternatives(plan)],
+    }

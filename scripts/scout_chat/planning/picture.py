@@ -1,0 +1,90 @@
+"""Draw how many chats fit at the same time, for each context and GPU."""
+
+import io
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scout_chat.core.errors import UserError
+from scout_chat.core.paths import ROOT
+from scout_chat.planning import catalog, lookup
+from scout_chat.planning.planner import UTILIZATION, Plan, PlanRequest, plan
+from scout_chat.planning.report import contexts
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Fixed ids in the SVG, so that the same plan gives the same file; text stays text.
+STYLE = {"svg.hashsalt": "scout-chat", "svg.fonttype": "none", "font.size": 10}
+# The picture of docs/planner.md: `scout-chat plan gpt-oss-120b --gpu a100-80 --picture docs/plan.svg`.
+DOCUMENTED = ("gpt-oss-120b", "a100-80")
+
+
+def save(request: PlanRequest, path: Path) -> None:
+    """Write a picture in the format of the path's suffix: a line for each GPU that fits the model, the requested one bold.
+
+    Raises UserError if the file cannot be written or no GPU of the catalog fits the model.
+    """
+    try:
+        path.write_bytes(render(request, path.suffix.removeprefix(".") or "png"))
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error}") from None
+
+
+def render(request: PlanRequest, file_format: str) -> bytes:
+    """Return the picture as a file of this format: svg, png, pdf. Raises UserError for another format, or if no GPU fits the model."""
+    import matplotlib
+
+    with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
+        figure = _draw(request)
+        file = io.BytesIO()
+        try:
+            figure.savefig(file, format=file_format, bbox_inches="tight", metadata={"Date": None} if file_format == "svg" else None)
+        except ValueError as error:
+            raise UserError(f"a picture cannot be written: {error}") from None
+    return file.getvalue()
+
+
+def _draw(request: PlanRequest) -> "Figure":
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import FormatStrFormatter
+
+    # Every GPU has the same utilization: otherwise the picture would compare utilizations.
+    utilization = plan(replace(request, kv_gib=None)).request.utilization if request.gpu else request.utilization or UTILIZATION
+    figure = Figure(figsize=(8, 5))
+    axes = figure.subplots()
+    columns = contexts(request.model)
+    for gpu in sorted(catalog.gpus().values(), key=lambda item: item.memory):
+        try:
+            chosen = plan(replace(request, gpu=gpu, concurrent_chats=None, kv_gib=None, utilization=utilization))
+        except UserError:
+            continue
+        plans = [Plan(replace(chosen.request, context=context)) for context in columns]
+        points = [each.max_concurrency if each.starts else float("nan") for each in plans]
+        if any(each.starts for each in plans):
+            requested = request.gpu and gpu.name == request.gpu.name
+            axes.plot(columns, points, marker="o", markersize=4, linewidth=3 if requested else 1.5, label=gpu.title.removeprefix("NVIDIA "))
+    if not axes.lines:
+        raise UserError(f"no GPU of the catalogue takes {request.model.title} on {request.tensor_parallel}")
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    axes.set_xticks(columns, [f"{context // 1024}K" for context in columns])
+    axes.yaxis.set_major_formatter(FormatStrFormatter("%d"))
+    axes.axvline(min(request.context, request.model.longest), color="gray", linewidth=0.8, linestyle=":")
+    gpus = f"{request.tensor_parallel} GPU{'s' * (request.tensor_parallel > 1)}"
+    axes.set(
+        xlabel="tokens of context",
+        ylabel="chats at once",
+        title=f"{request.model.title} ({request.checkpoint.quantization}) on {gpus}, share {utilization}",
+    )
+    axes.grid(True, which="major", color="#dddddd", linewidth=0.6)
+    axes.legend(fontsize=8, frameon=False)
+    return figure
+
+
+def generated_files() -> dict[Path, str]:
+    """Return the picture that docs/planner.md shows."""
+    model, gpu = DOCUMENTED
+    found, checkpoint = lookup.find_model(model)
+    request = PlanRequest(found, checkpoint, lookup.find_gpu(gpu))
+    return {ROOT / "docs" / "plan.svg": render(request, "svg").decode()}

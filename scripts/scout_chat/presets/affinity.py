@@ -1,0 +1,42 @@
+"""Node selector terms that admit the nodes with the right GPUs, by the labels of NVIDIA's GPU feature discovery."""
+
+from collections.abc import Sequence
+
+from scout_chat.core.kubeyaml import KubeObject
+from scout_chat.planning import catalog
+from scout_chat.planning.catalog import Gpu, version
+
+# A nodeSelectorTerm as its list of matchExpressions.
+Term = list[KubeObject]
+
+# The label nvidia.com/gpu.memory must exceed so many MiB for each GB in the product's name. It is up to 6 % lower (23034 for 24 GB), and Gt
+# is a strict comparison.
+MIB_OF_A_GB = 950
+# Nodes without the labels. Without this term every pod would stay Pending in a cluster that has no GPU feature discovery.
+UNLABELLED: Term = [{"key": "nvidia.com/gpu.product", "operator": "DoesNotExist"}]
+
+
+def node_selector_terms(gpus: Sequence[Gpu]) -> list[Term]:
+    """Return the terms that admit nodes with these GPUs and no others of the catalog, and nodes without the labels.
+
+    The terms demand a minimum of memory and compute capability if these two tell the GPUs apart from the others; otherwise they list the
+    product names.
+    """
+    memory = min(gpu.memory for gpu in gpus)
+    enough_memory = {"key": "nvidia.com/gpu.memory", "operator": "Gt", "values": [str(memory * MIB_OF_A_GB)]}
+    # Kernels differ between GPU families, so the minimum is the lowest capability of a family.
+    for capability in catalog.family_capabilities():
+        if {gpu.name for gpu in catalog.gpus().values() if gpu.memory >= memory and gpu.at_least(capability)} == {gpu.name for gpu in gpus}:
+            return [*([enough_memory, *term] for term in _at_least(capability)), UNLABELLED]
+    products = [product for gpu in gpus for product in gpu.products]
+    return [[{"key": "nvidia.com/gpu.product", "operator": "In", "values": products}], UNLABELLED]
+
+
+def _at_least(capability: str) -> list[Term]:
+    """Return terms of which one holds on GPUs of this compute capability or a higher one. A term cannot express "or"; Gt is strict."""
+    major, minor = version(capability)
+    newer = [{"key": "nvidia.com/gpu.compute.major", "operator": "Gt", "values": [str(major if minor else major - 1)]}]
+    if not minor:
+        return [newer]
+    same = {"key": "nvidia.com/gpu.compute.major", "operator": "In", "values": [str(major)]}
+    return [newer, [same, {"key": "nvidia.com/gpu.compute.minor", "operator": "Gt", "values": [str(minor - 1)]}]]
