@@ -5,14 +5,16 @@ with every render or every release.
 """
 
 import functools
+import os
 import re
 from pathlib import Path
 from typing import Any
 
-from scout_chat.chart import upstream
+from scout_chat.chart import archives, upstream
 from scout_chat.chart.render import Case, Object, render
 from scout_chat.chart.scenarios import scenarios
 from scout_chat.core import kubeyaml
+from scout_chat.core.errors import UserError
 from scout_chat.core.paths import CHART, SNAPSHOTS
 from scout_chat.core.pins import pins
 
@@ -86,8 +88,20 @@ def differences(case: Case) -> list[str]:
     return sorted(lines)
 
 
+def all_differences() -> list[str]:
+    """Return the differences of every scenario. Raises ChartsMissing without the real archives."""
+    archives.vendor()
+    return [line for case in scenarios().values() for line in differences(case)]
+
+
 def update() -> list[str]:
-    """Write every snapshot, remove those of unknown scenarios, and return a line for each changed file."""
+    """Write every snapshot, remove those of unknown scenarios, and return a line for each changed file.
+
+    Raises UserError in CI, where nobody reads the difference, and ChartsMissing without the real archives.
+    """
+    if os.environ.get("CI"):
+        raise UserError("CI never writes snapshots", "Run `make snapshots` where you can read the difference, and commit it.")
+    archives.vendor()
     changes = []
     for case in scenarios().values():
         now, then = rendered(case), recorded(case.name)

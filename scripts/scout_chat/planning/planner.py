@@ -18,6 +18,7 @@ TIGHT = 0.95  # On one GPU only: on several, vLLM's recipe for gpt-oss ran out o
 CONTEXT = 32768
 BATCHED_TOKENS = 2048
 GPU_COUNTS = (1, 2, 4, 8)
+KV_DTYPES = ("auto", "fp8")
 # GiB of each GPU for everything but weights and cache: CUDA, activations, CUDA graphs; on several GPUs also NCCL. Set by hand from
 # start-up logs that others published.
 RESERVE, RESERVE_PARALLEL = 2.0, 3.0
@@ -180,6 +181,8 @@ def plan(request: PlanRequest) -> Plan:
 def _check_model(request: PlanRequest) -> None:
     """Raise UserError if vLLM cannot run the model as requested, whatever the memory."""
     model, checkpoint, gpu = request.model, request.checkpoint, request.gpu
+    if request.kv_dtype not in KV_DTYPES:
+        raise UserError(f"--kv-dtype {request.kv_dtype!r} is not known", "auto (bf16) or fp8")
     if request.context > model.longest:
         raise UserError(
             f"{model.title} was made for {model.longest} tokens of context, and {request.context} are asked for",

@@ -1,0 +1,68 @@
+"""`scout-chat charts`, `snapshot` and `values-coverage`: the upstream charts, and what the chart renders."""
+
+from scout_chat.cli import options
+from scout_chat.core.errors import UserError
+
+
+def charts() -> None:
+    """Get the two upstream chart archives and verify their checksums.
+
+    Puts them where Helm looks for them, charts/scout-chat/charts. Takes them
+    from the cache, from the folder SCOUT_CHAT_CHARTS, or from the internet.
+
+    Examples:
+
+      scout-chat charts
+      SCOUT_CHAT_CHARTS=/mnt/mirror scout-chat charts
+    """
+    from scout_chat.chart import archives
+    from scout_chat.core.progress import Phases
+
+    with Phases().phase("charts") as progress:
+        for archive in archives.vendor(progress):
+            print(f"{archive.name} {archive.version} from {archive.source}")
+
+
+def snapshot(check: options.Check = False) -> None:
+    """Write the snapshots: every object that each scenario renders.
+
+    Read the difference with git diff tests/snapshots before you commit it.
+    Needs the upstream chart archives, and writes nothing in CI.
+
+    Examples:
+
+      scout-chat snapshot
+      scout-chat snapshot --check
+    """
+    from scout_chat.chart import snapshots
+
+    lines = snapshots.all_differences() if check else snapshots.update()
+    print("\n".join(lines) or "snapshots are as rendered")
+    if check and lines:
+        raise UserError(f"{len(lines)} snapshots are not as rendered", "Read the difference: make snapshots && git diff tests/snapshots")
+
+
+def values_coverage() -> None:
+    """Find values that change no rendered object.
+
+    Changes every value that the schema accepts, once, and renders the chart
+    with it. Exits with status 1 if a value has no effect. Exceptions, with
+    their reasons, are in tests/values-coverage.yaml.
+
+    Example:
+
+      scout-chat values-coverage
+    """
+    from scout_chat.chart import archives
+    from scout_chat.values import coverage
+
+    archives.vendor()
+    verdicts, waivers = coverage.run(), coverage.plan().waivers
+    dead = [verdict for verdict in verdicts if not verdict.alive]
+    for verdict in dead:
+        print(f"dead: {verdict.change.path}  {' '.join(verdict.refusals)}")
+    for path, reason in waivers.items():
+        print(f"waived: {path}  {reason}")
+    print(f"values documented {len(verdicts) + len(waivers)}, alive {len(verdicts) - len(dead)}, waived {len(waivers)}, dead {len(dead)}")
+    if dead:
+        raise UserError(f"{len(dead)} values change nothing", "Remove the key from schema/values, or say in tests/values-coverage.yaml how it shows.")

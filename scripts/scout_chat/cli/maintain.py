@@ -1,0 +1,83 @@
+"""`scout-chat test`, `lint`, `generate` and `tools`: what a contributor runs before a commit."""
+
+from typing import Annotated
+
+import typer
+
+from scout_chat.cli import options
+from scout_chat.core.errors import UserError
+
+
+def test(tier: Annotated[str, typer.Argument(metavar="static|cluster|all", help="Which tests to run.")] = "all") -> None:
+    """Run the tests that this machine can run.
+
+    static needs no cluster. cluster runs real pods on a cluster that it
+    prepares itself; if this machine cannot have one, it prints why.
+
+    Examples:
+
+      scout-chat test static
+      scout-chat test
+    """
+    from scout_chat.maintain import tiers
+
+    raise typer.Exit(tiers.run(tier))
+
+
+def lint() -> None:
+    """Lint the chart as chart-testing does.
+
+    Runs ct lint if chart-testing is installed. Otherwise runs the same checks:
+    Chart.yaml, YAML style, the chart's version, and helm lint with each file
+    of charts/scout-chat/ci.
+
+    Example:
+
+      scout-chat lint
+    """
+    from scout_chat.maintain import lint as checks
+
+    for line in checks.lint():
+        print(line)
+
+
+def generate(check: options.Check = False) -> None:
+    """Write every generated file: schema, reference of values, presets and more.
+
+    Run it after you change schema/, values.yaml or the planner, and commit
+    what it writes. With the upstream chart archives it also records their keys.
+
+    Examples:
+
+      scout-chat generate
+      scout-chat generate --check
+    """
+    from scout_chat.maintain import generate as files
+
+    if not check:
+        print("\n".join(f"written: {path}" for path in files.write()) or "every file was as generated")
+    elif stale := files.stale():
+        raise UserError(f"not as generated: {', '.join(stale)}", "Run scout-chat generate, and read what it changed: git diff")
+
+
+def tools() -> None:
+    """List the tools that scout-chat uses: version, origin and path.
+
+    A tool comes from PATH if its version fits, else from the cache. Otherwise
+    it is downloaded or built when a command first needs it.
+
+    Example:
+
+      scout-chat tools
+    """
+    from rich.console import Console
+    from rich.table import Column, Table
+
+    from scout_chat.core.pins import pins
+    from scout_chat.core.tools import find
+
+    table = Table("tool", "version", "from", Column("path", overflow="fold"), box=None)
+    for name in pins().tools:
+        found = find(name)
+        table.add_row(name, found.version, found.source or "to be fetched", str(found.path or ""))
+    Console().print(table)

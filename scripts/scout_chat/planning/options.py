@@ -1,0 +1,82 @@
+"""Options as a person gives them ("32k", the name of a GPU), and the planning requests that they make."""
+
+from dataclasses import dataclass
+
+from scout_chat.core.errors import UserError
+from scout_chat.planning import catalog
+from scout_chat.planning.advice import Ranked, ranking
+from scout_chat.planning.catalog import Gpu
+from scout_chat.planning.lookup import find_gpu, find_model
+from scout_chat.planning.planner import BATCHED_TOKENS, CONTEXT, PlanRequest
+
+
+def tokens(text: str) -> int:
+    """Read a number of tokens: 32768, 32k and 32K are the same. Raises UserError for anything else."""
+    number, thousand = (text[:-1], 1024) if text[-1:] in ("k", "K") else (text, 1)
+    if not number.isdecimal():
+        raise UserError(f"--context {text!r} is not a number of tokens", "For example 32768, or 32k.")
+    return int(number) * thousand
+
+
+def device(gpu: str) -> tuple[Gpu | None, str]:
+    """Return the GPU of that name and vLLM's device for it: ``cuda``, or ``cpu`` for the name cpu. Without a name there is no GPU yet.
+
+    Raises UserError for a GPU that is not in the catalog.
+    """
+    if gpu == "cpu":
+        return None, "cpu"
+    return (find_gpu(gpu) if gpu else None), "cuda"
+
+
+@dataclass(frozen=True)
+class PlanOptions:
+    """The options of ``scout-chat plan``. The planner fills in those that are None. ``gpus`` and ``tensor_parallel`` are two names of one number."""
+
+    model: str | None = None
+    gpu: str = ""
+    gpus: int | None = None
+    tensor_parallel: int | None = None
+    context: int | None = None
+    concurrent_chats: int | None = None
+    kv_dtype: str = "auto"
+    kv_gib: float | None = None
+    max_num_batched_tokens: int = BATCHED_TOKENS
+    max_num_seqs: int | None = None
+    utilization: float | None = None
+
+    def request(self) -> PlanRequest:
+        """Return the request for one model. Raises UserError for options that contradict each other and names that are not in the catalog."""
+        gpus = self._gpus()
+        if not self.model:
+            raise UserError("plan needs a model, or --all", f"Models: {', '.join(catalog.models())}")
+        model, checkpoint = find_model(self.model)
+        gpu, device_name = device(self.gpu)
+        return PlanRequest(
+            model=model,
+            checkpoint=checkpoint,
+            gpu=gpu,
+            tensor_parallel=gpus,
+            context=self.context or min(CONTEXT, model.longest),
+            concurrent_chats=self.concurrent_chats,
+            kv_dtype=self.kv_dtype,
+            max_num_batched_tokens=self.max_num_batched_tokens,
+            max_num_seqs=self.max_num_seqs,
+            utilization=self.utilization,
+            kv_gib=self.kv_gib,
+            device=device_name,
+        )
+
+    def rank(self) -> list[Ranked]:
+        """Plan every model of the catalog on the GPU; see ``advice.ranking``. Raises UserError without a GPU, or with a model."""
+        gpu, _ = device(self.gpu)
+        if self.model or not gpu:
+            raise UserError("plan --all needs --gpu, and no model", "For example: scout-chat plan --all --gpu a100-80")
+        return ranking(gpu, self._gpus(), self.context, self.concurrent_chats)
+
+    def _gpus(self) -> int:
+        if self.gpus and self.tensor_parallel and self.gpus != self.tensor_parallel:
+            raise UserError(
+                f"--gpus {self.gpus} and --tensor-parallel {self.tensor_parallel} differ: both are the number of GPUs of one engine",
+                "Give one of them; for more engines: --replicas of scout-chat preset.",
+            )
+        return self.tensor_parallel or self.gpus or 1
