@@ -8,7 +8,7 @@ from pathlib import Path
 
 from scout_chat.planning import architecture, catalog
 from scout_chat.planning.kv_cache import GIB, Cache
-from scout_chat.vllm import release
+from scout_chat.vllm import extract
 
 SCRIPT = Path(__file__).with_name("vllm_kv.py")
 # GPUs, the cache's numbers, tokens in a step, context, GiB. One is too small to start, one shorter than any window, one longer than most models.
@@ -115,7 +115,7 @@ def comparable(answer: dict) -> dict:
 
 def test_the_planner_answers_what_vllm_does(one_node: None) -> None:
     asked = questions()
-    answers = [comparable(answer) for answer in release.ask(SCRIPT.read_text(), asked)]
+    answers = [comparable(answer) for answer in extract.run_with_vllm(SCRIPT.read_text(), asked)]
     differing = [(question, mine, real) for question, real in zip(asked, answers, strict=True) if (mine := planned(question)) != real]
     refused = sum("error" in answer for answer in answers)
     print(f"\n{len(asked)} configurations of {len(configs())} models: {len(asked) - len(differing)} equal, {refused} of them refused by both")

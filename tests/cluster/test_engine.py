@@ -15,7 +15,8 @@ from scout_chat.core import kubeyaml
 from scout_chat.core.errors import UserError
 from scout_chat.core.paths import PRESETS
 from scout_chat.images.store import RECIPES
-from scout_chat.vllm import release
+from scout_chat.vllm import extract, release
+from scout_chat.vllm.arguments import engine_arguments, validate
 
 from tests.support.engines import TABLE, cases
 
@@ -56,7 +57,7 @@ print(json.dumps(verdicts))
 """
 
 
-# What the record does not judge (`vllm.release.validate`), so a sweep over every argument leaves it out.
+# What the record does not judge (`vllm.arguments.validate`), so a sweep over every argument leaves it out.
 LEFT_OUT = {"--help", "--config", "--chat-template", "--grpc-port", "--lora-modules", "--data-parallel-multi-port-external-lb"}
 
 
@@ -65,7 +66,7 @@ def engines() -> dict[str, list[str]]:
     found = {}
     for name, case in cases().items():
         with chart_for(case) as chart:
-            made = release.engines(render(case, chart))
+            made = engine_arguments(render(case, chart))
         found |= {f"{name}: {engine}": arguments for engine, arguments in made.items()}
     return found
 
@@ -73,7 +74,7 @@ def engines() -> dict[str, list[str]]:
 @cache
 def lists() -> dict[str, list[str]]:
     """Every list of arguments that is judged: of the engines, of the table, and each argument of the release with nothing, a number and a word."""
-    table = TABLE.taken | {name: mistake.arguments for name, mistake in TABLE.refused.items()}
+    table = TABLE.accepted | {name: mistake.arguments for name, mistake in TABLE.refused.items()}
     named = {f"table: {name}": ["model", *arguments] for name, arguments in table.items()}
     each = [[name, *value] for name in release.recorded().arguments if name not in LEFT_OUT for value in ([], ["1"], ["word"])]
     return engines() | named | {f"sweep: {' '.join(arguments)}": ["model", *arguments] for arguments in each}
@@ -82,7 +83,7 @@ def lists() -> dict[str, list[str]]:
 @cache
 def verdicts() -> dict[str, str]:
     """What the real vLLM says of each list, empty where it takes it; one process, since it takes ten seconds to load."""
-    return release.ask(JUDGE, lists())
+    return extract.run_with_vllm(JUDGE, lists())
 
 
 def test_every_engines_arguments_are_vllms_own(one_node: None) -> None:
@@ -94,7 +95,7 @@ def test_every_engines_arguments_are_vllms_own(one_node: None) -> None:
 
 def test_the_record_judges_as_the_real_vllm(one_node: None) -> None:
     """Of the same lists: what one refuses, the other does."""
-    mine = {name: "; ".join(release.validate(arguments)) for name, arguments in lists().items()}
+    mine = {name: "; ".join(validate(arguments)) for name, arguments in lists().items()}
     real = verdicts()
     assert {name: (mine[name], real[name]) for name in real if bool(mine[name]) != bool(real[name])} == {}
     assert mine.keys() == real.keys() and 0 < sum(map(bool, real.values())) < len(real)
@@ -107,7 +108,7 @@ def test_an_argument_that_vllm_lacks_is_caught(one_node: None) -> None:
 
 def test_what_schema_says_of_vllm_is_so(one_node: None) -> None:
     """As `scout-chat vllm record --check`, and that it would see a difference."""
-    real = release.extract()
+    real = extract.read_release()
     assert release.text(real) == (release.FOLDER / f"{release.pinned()}.yaml").read_text()
     parsers = real.toolCallParsers[1:]
     assert release.changes(real.model_copy(update={"toolCallParsers": parsers}), real) == [f"changed: toolCallParsers +{real.toolCallParsers[0]}"]

@@ -17,7 +17,7 @@ from scout_chat.presets import writer
 from scout_chat.presets.affinity import MIB_OF_A_GB
 from scout_chat.presets.engine import Engine, engines
 from scout_chat.presets.request import PresetRequest, shipped
-from scout_chat.vllm import release
+from scout_chat.vllm.arguments import engine_arguments, validate
 
 from tests.static.conftest import Command, assert_one_message
 
@@ -227,7 +227,7 @@ def test_every_model_of_the_catalogue_has_a_preset_that_installs(model: str) -> 
     """Every rule of the chart takes it, and the recorded vLLM its arguments."""
     written = writer.write(smallest(model))
     objects = render(Case(model, extra=written))
-    ((_, arguments),) = release.engines(objects).items()
-    assert release.validate(arguments) == []
+    ((_, arguments),) = engine_arguments(objects).items()
+    assert validate(arguments) == []
     served = yaml.safe_load(written)["global"]["llm"]["model"]
     assert arguments[arguments.index("--served-model-name") + 1] == served == model

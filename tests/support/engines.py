@@ -15,11 +15,11 @@ class _Strict(BaseModel):
 
 class Refused(_Strict):
     arguments: list[str]
-    says: str
+    message: str
 
 
 class Table(_Strict):
-    taken: dict[str, list[str]]
+    accepted: dict[str, list[str]]
     refused: dict[str, Refused]
 
 

@@ -24,12 +24,12 @@ def record(check: options.Check = False) -> None:
     """
     from scout_chat.core.paths import ROOT
     from scout_chat.core.progress import Phases
-    from scout_chat.vllm import release
+    from scout_chat.vllm import extract, release
 
     with Phases().phase("vllm") as progress:
         if not check:
-            print(f"written: {release.update(progress).relative_to(ROOT)}")
-        elif lines := release.changes(release.recorded(), release.extract(progress)):
+            print(f"written: {extract.record(progress).relative_to(ROOT)}")
+        elif lines := release.changes(release.recorded(), extract.read_release(progress)):
             print("\n".join(lines))
             raise UserError("schema/vllm is not what the pinned vLLM says", "Run scout-chat vllm record, and read what it changed: git diff schema/vllm")
 

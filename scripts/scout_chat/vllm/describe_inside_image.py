@@ -1,4 +1,7 @@
-"""Prints, as JSON, what the vLLM that it runs in accepts. Run by vllm.py inside the engine image's Python packages, never imported."""
+"""Print what the installed vLLM accepts, as the JSON of a ``Release`` (release.py explains the keys).
+
+``extract.py`` runs this script with the Python packages of the engine's image. It is never imported.
+"""
 
 import argparse
 import dataclasses
@@ -15,24 +18,41 @@ from vllm.tool_parsers import ToolParserManager
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 from vllm.v1.attention.backends.registry import AttentionBackendEnum
 
+# The converters of vLLM and Python by name, and the type of argument that each makes.
+TYPES = {
+    "loads": "json",
+    "union_dict_and_str": "json-or-text",
+    "human_readable_int": "size",
+    "human_readable_int_or_auto": "size-or-auto",
+    "str": "str",
+    "int": "int",
+    "float": "float",
+}
 
-def argument(action: argparse.Action) -> dict:
-    """One argument as schema/vllm has it; vllm.py says what each key means."""
+
+def describe(action: argparse.Action) -> dict[str, dict]:
+    """Return the argument's long name and its fields."""
     name, *aliases = [option for option in action.option_strings if not is_negation(action, option)]
     if not name.startswith("--"):
         name, aliases = aliases[0], [name]
-    kind, optional, keys = kind_of(action)
-    choices = [choice for choice in action.choices or [] if choice is not None]
-    facts = {"aliases": aliases, "type": kind, "nargs": action.nargs if action.nargs in ("+", "?") else None}
-    return {name: {key: value for key, value in {**facts, "optional": optional, "choices": choices, "keys": keys}.items() if value}}
+    kind, optional, keys = type_of(action)
+    fields = {
+        "aliases": aliases,
+        "type": kind,
+        "nargs": action.nargs if action.nargs in ("+", "?") else None,
+        "optional": optional,
+        "choices": [choice for choice in action.choices or [] if choice is not None],
+        "keys": keys,
+    }
+    return {name: {key: value for key, value in fields.items() if value}}
 
 
 def is_negation(action: argparse.Action, option: str) -> bool:
     return isinstance(action, argparse.BooleanOptionalAction) and option.startswith("--no-")
 
 
-def kind_of(action: argparse.Action) -> tuple[str, bool, list[str]]:
-    """The kind of value, whether an empty one and `None` are taken, and the keys of a JSON object that takes no others."""
+def type_of(action: argparse.Action) -> tuple[str, bool, list[str]]:
+    """Return the argument's type, whether it is optional, and the keys of a config."""
     if isinstance(action, argparse.BooleanOptionalAction):
         return "switch", False, []
     if action.nargs == 0:
@@ -44,12 +64,11 @@ def kind_of(action: argparse.Action) -> tuple[str, bool, list[str]]:
         return "config", optional, sorted(field.name for field in dataclasses.fields(config) if field.init)
     if name == "<lambda>":
         return ("name" if convert("A-b") == "a_b" else "str"), optional, []
-    kinds = {"loads": "json", "union_dict_and_str": "json-or-text", "human_readable_int": "size", "human_readable_int_or_auto": "size-or-auto"}
-    return kinds.get(name) or {"str": "str", "int": "int", "float": "float"}[name], optional, []
+    return TYPES[name], optional, []
 
 
 def unwrapped(convert: Callable | None) -> tuple[Callable | None, bool]:
-    """What vLLM's optional_type and parse_type have been given."""
+    """Return the converter that vLLM's ``optional_type`` and ``parse_type`` wrap, and whether ``optional_type`` was among them."""
     optional = False
     while getattr(convert, "__name__", "") in ("_optional_type", "_parse_type"):
         optional |= convert.__name__ == "_optional_type"
@@ -60,7 +79,7 @@ def unwrapped(convert: Callable | None) -> tuple[Callable | None, bool]:
 arguments: dict[str, dict] = {}
 for action in make_arg_parser(FlexibleArgumentParser(prog="vllm serve"))._actions:
     if action.option_strings:
-        arguments |= argument(action)
+        arguments |= describe(action)
 json.dump(
     {
         "release": f"v{vllm.__version__}",

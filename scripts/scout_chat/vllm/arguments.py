@@ -1,0 +1,234 @@
+"""Validate the arguments of ``vllm serve`` against the record of a release, without vLLM.
+
+vLLM's own parser comes only with vLLM and its 6 GB of packages, and no library parses its arguments without them. It is an argparse
+parser, so one that is built from the record reads abbreviations, negative numbers and lists of values as vLLM does.
+"""
+
+import argparse
+import difflib
+import itertools
+import json
+import re
+from collections.abc import Callable, Iterable
+from typing import NoReturn
+
+from scout_chat.chart.render import Object
+from scout_chat.vllm.release import Argument, Release, recorded, removed
+
+UNITS = {"k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+SIZE = r"(\d+(?:\.\d+)?)([kKmMgGtT])"
+
+
+def engine_arguments(objects: Iterable[Object]) -> dict[str, list[str]]:
+    """Return what follows ``vllm serve`` in the container of each engine, by the name of the engine's Deployment."""
+    engines = [item for item in objects if item.kind == "Deployment" and item.name.endswith("-deployment-vllm")]
+    return {item.name: item.body["spec"]["template"]["spec"]["containers"][0]["command"][2:] for item in engines}
+
+
+def validate(arguments: list[str], release: str = "") -> list[str]:
+    """Return what a release (by default the pinned one) refuses in the arguments after ``vllm serve``, one sentence per error.
+
+    Not checked: values inside a JSON object, files, LoRA modules, arguments for several nodes, and whether the model and the GPU
+    support the arguments. Where argparse stops, as at a missing value, the rest of the list is not checked either.
+    """
+    known = recorded(release)
+    errors: list[str] = []
+    try:
+        parsed, unparsed = _parser(known, errors).parse_known_args(_gather_keys(_spell_out(arguments)))
+    except argparse.ArgumentError as error:
+        return [*errors, _in_plain_words(error)]
+    return [*errors, *_unknown_arguments(unparsed, known), *_check_combinations(vars(parsed)), *_check_registries(vars(parsed), known)]
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise argparse.ArgumentError(None, message)
+
+
+def _parser(known: Release, errors: list[str]) -> _Parser:
+    """Build the release's parser. It appends an invalid value to ``errors`` and goes on."""
+    parser = _Parser(add_help=False, exit_on_error=False)
+    parser.add_argument("model_tag", nargs="?")
+    for name, argument in known.arguments.items():
+        if argument.type == "switch":
+            parser.add_argument(name, *argument.aliases, action=argparse.BooleanOptionalAction)
+        elif argument.type == "flag":
+            parser.add_argument(name, *argument.aliases, action="store_true")
+        else:
+            parser.add_argument(name, *argument.aliases, nargs=argument.nargs, type=_checker(name, argument, known, errors))
+    return parser
+
+
+def _checker(name: str, argument: Argument, known: Release, errors: list[str]) -> Callable[[str], str]:
+    def check(value: str) -> str:
+        if error := _check_value(argument, value, known):
+            errors.append(f"{name} is {value!r}, {error}")
+        return value
+
+    return check
+
+
+def _check_value(argument: Argument, value: str, known: Release) -> str:
+    """Return what is wrong with an argument's value, as the end of a sentence; empty if nothing is."""
+    if argument.optional and value in ("", "None"):
+        return ""
+    expected, convert = CONVERTERS.get(argument.type, ("", str))
+    try:
+        converted = convert(value)
+    except ValueError as error:
+        return f"which is not {expected}" + (f": {error}" if isinstance(error, json.JSONDecodeError) else "")
+    if argument.choices and converted not in argument.choices:
+        return f"which vLLM {known.release} does not accept{_suggestion(str(converted), map(str, argument.choices))}"
+    if argument.type == "config":
+        if not isinstance(converted, dict):
+            return "which is not a JSON object"
+        if unknown := [key for key in converted if key not in argument.keys]:
+            return f"in which vLLM {known.release} does not accept the key {unknown[0]!r}{_suggestion(unknown[0], argument.keys)}"
+    return ""
+
+
+def _size(value: str) -> int:
+    if match := re.fullmatch(SIZE, value.strip()):
+        # vLLM accepts 1.5k, which is 1500, and refuses 1.5K.
+        return int((float if match[2].islower() else int)(match[1]) * UNITS[match[2]])
+    return int(value)
+
+
+def _size_or_auto(value: str) -> int:
+    return -1 if value.strip().lower() == "auto" else _size(value)
+
+
+def _config(value: str) -> object:
+    """Read JSON in which a number outside quotes may be a size such as 80g."""
+    parts = re.split(r'("(?:[^"\\]|\\.)*")', value)
+    parts[::2] = [re.sub(rf"\b{SIZE}\b", lambda match: str(_size(match[0])), part) for part in parts[::2]]
+    return json.loads("".join(parts))
+
+
+def _json_or_text(value: str) -> object:
+    return json.loads(value) if re.fullmatch(r"(?s)\s*{.*}\s*", value) else value
+
+
+# An argument's type: what its value must be, and the function that reads it or raises ValueError.
+CONVERTERS: dict[str, tuple[str, Callable[[str], object]]] = {
+    "int": ("an integer", int),
+    "float": ("a number", float),
+    "size": ("an integer or a size such as 128k or 1M", _size),
+    "size-or-auto": ("an integer, a size such as 128k or 1M, or auto", _size_or_auto),
+    "json": ("JSON", json.loads),
+    "config": ("JSON", _config),
+    "json-or-text": ("JSON", _json_or_text),
+    "name": ("", lambda value: value.lower().replace("-", "_")),
+}
+
+
+def _suggestion(name: str, names: Iterable[str]) -> str:
+    """Return the nearest name as a question, or all names if none is near."""
+    names = list(names)
+    near = difflib.get_close_matches(name, names, 1)
+    return f"; did you mean {near[0]}?" if near else f"; use one of {', '.join(names)}"
+
+
+def _spell_out(arguments: list[str]) -> list[str]:
+    """Return the arguments with dashes for underscores in names and with ``-O3`` as ``--optimization-level 3``, as vLLM does first."""
+    words: list[str] = []
+    for word, following in itertools.zip_longest(arguments, arguments[1:]):
+        if word.startswith("--"):
+            name = re.split("[.=]", word, maxsplit=1)[0]
+            words.append(name.replace("_", "-") + word.removeprefix(name))
+        elif word.startswith("-O") and word != "-O":
+            words += ["--optimization-level", word[2:].removeprefix("=")]
+        else:
+            words.append("--optimization-level" if word == "-O" and following in ("0", "1", "2", "3") else word)
+    return words
+
+
+def _gather_keys(words: list[str]) -> list[str]:
+    """Return the arguments with every ``--name.key value`` gathered into one ``--name JSON`` at the end, as vLLM does.
+
+    Raises argparse.ArgumentError for a key without a value.
+    """
+    plain: list[str] = []
+    nested: dict[str, dict[str, str]] = {}
+    remaining = iter(words)
+    for word in remaining:
+        path, equals, value = word.partition("=")
+        if not word.startswith("-") or "." not in path:
+            plain.append(word)
+            continue
+        if re.fullmatch(r"-\d*\.\d+", word):
+            raise argparse.ArgumentError(None, f"vLLM reads {word} as an argument: write --name={word}")
+        if not equals:
+            following = next(remaining, None)
+            if following is None:
+                raise argparse.ArgumentError(None, f"{path} needs a value")
+            value = following
+        name, key, *_ = path.removesuffix("+").split(".")
+        nested.setdefault(name, {})[key] = value
+    return plain + [part for name, keys in nested.items() for part in (name, json.dumps(keys))]
+
+
+def _in_plain_words(error: argparse.ArgumentError) -> str:
+    """Return argparse's message as a sentence that names the argument."""
+    name = (error.argument_name or "").split("/")[0]
+    if error.message.startswith("expected"):
+        return f"{name} needs a value"
+    if explicit := re.match("ignored explicit argument (.*)", error.message):
+        return f"{name} takes no value, but has {explicit[1]}"
+    if ambiguous := re.match("ambiguous option: (.*) could match (.*)", error.message):
+        return f"{ambiguous[1]} is ambiguous; use one of {ambiguous[2]}"
+    return error.message
+
+
+def _unknown_arguments(unparsed: list[str], known: Release) -> list[str]:
+    """Return an error for each word that argparse could not assign. A word after an unknown argument counts as its value."""
+    errors: list[str] = []
+    follows_unknown = False
+    for word in unparsed:
+        name = word.partition("=")[0]
+        if word.startswith("-") and " " in name:
+            errors.append(f"{word!r} is one list item; make the argument and its value two items")
+        elif word.startswith("-"):
+            near = difflib.get_close_matches(name, known.options(), 1)
+            hint = f": {removed()[name]}" if name in removed() else f"; did you mean {near[0]}?" if near else ""
+            errors.append(f"vLLM {known.release} has no argument {name}{hint}")
+            follows_unknown = True
+        elif not follows_unknown:
+            errors.append(f"{word!r} belongs to no argument")
+    return errors
+
+
+def _check_combinations(parsed: dict[str, object]) -> list[str]:
+    """Return an error for each argument that needs or excludes another; vLLM checks this once it has read all of them."""
+    errors: list[str] = []
+    if parsed.get("enable_auto_tool_choice") and not parsed.get("tool_call_parser"):
+        errors.append("--enable-auto-tool-choice needs --tool-call-parser")
+    if parsed.get("enable_log_outputs") and not parsed.get("enable_log_requests"):
+        errors.append("--enable-log-outputs needs --enable-log-requests")
+    if parsed.get("enable_per_request_metrics") and parsed.get("disable_log_stats"):
+        errors.append("--enable-per-request-metrics cannot be combined with --disable-log-stats")
+    if str(parsed.get("sse_keep_alive_interval")).startswith("-"):
+        errors.append("--sse-keep-alive-interval must not be negative")
+    return errors
+
+
+def _check_registries(parsed: dict[str, object], known: Release) -> list[str]:
+    """Return an error for each name that its registry lacks. A plugin may add parsers, so with one vLLM does not look theirs up."""
+    errors: list[str] = []
+    # Without automatic tool choice vLLM does not look up the tool parser.
+    tools = parsed.get("enable_auto_tool_choice") and not parsed.get("tool_parser_plugin")
+    for what, key, names, looked_up in (
+        ("tool parser", "tool_call_parser", known.toolCallParsers, tools),
+        ("reasoning parser", "reasoning_parser", known.reasoningParsers, not parsed.get("reasoning_parser_plugin")),
+        ("quantization", "quantization", known.quantizations, True),
+        ("attention backend", "attention_backend", (*known.attentionBackends, "AUTO"), True),
+    ):
+        name = parsed.get(key)
+        if not looked_up or not isinstance(name, str) or not name:
+            continue
+        if name == "None" and known.arguments[f"--{key.replace('_', '-')}"].optional:
+            continue
+        # Attention backends are the only names in which case does not matter.
+        if name not in names and not (key == "attention_backend" and name.upper() in names):
+            errors.append(f"vLLM {known.release} has no {what} {name!r}{_suggestion(name, names)}")
+    return errors
