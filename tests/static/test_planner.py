@@ -15,6 +15,7 @@ from scout_chat.core.paths import ROOT
 from scout_chat.planning import architecture, catalog, lookup, picture, reference_logs
 from scout_chat.planning.advice import alternatives, ranking
 from scout_chat.planning.kv_cache import GIB, Cache
+from scout_chat.planning.options import PlanOptions, tokens
 from scout_chat.planning.planner import Plan, PlanRequest, plan
 
 from tests.static.conftest import Command, assert_one_message
@@ -186,6 +187,27 @@ def test_the_ranking_holds_every_model_and_what_fits_comes_first() -> None:
 )
 def test_a_mistake_is_one_message(line: str, words: tuple[str, ...], command: Command) -> None:
     assert_one_message(command, f"plan {line}", words)
+
+
+@pytest.mark.parametrize(("text", "number"), [("32768", 32768), ("32k", 32768), ("32K", 32768), ("0", 0)])
+def test_tokens_are_read_with_and_without_k(text: str, number: int) -> None:
+    assert tokens(text) == number
+
+
+@pytest.mark.parametrize("text", ["", "k", "-1", "1.5k", "32kk", "many"])
+def test_other_text_is_not_a_number_of_tokens(text: str) -> None:
+    with pytest.raises(UserError, match="is not a number of tokens"):
+        tokens(text)
+
+
+def test_planning_options_that_contradict_each_other_are_refused() -> None:
+    with pytest.raises(UserError, match="--gpus 2 and --tensor-parallel 4 differ"):
+        PlanOptions("gpt-oss-120b", "a100-80", gpus=2, tensor_parallel=4).request()
+    with pytest.raises(UserError, match="plan --all needs --gpu, and no model"):
+        PlanOptions("gpt-oss-120b", "a100-80").rank()
+    with pytest.raises(UserError, match="plan --all needs --gpu, and no model"):
+        PlanOptions(gpu="cpu").rank()
+    assert PlanOptions("gpt-oss-120b", "a100-80", gpus=2, tensor_parallel=2).request().tensor_parallel == 2
 
 
 def test_what_does_not_fit_says_why_and_what_would(command: Command) -> None:

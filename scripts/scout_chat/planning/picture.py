@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # Fixed ids in the SVG, so that the same plan gives the same file; text stays text.
 STYLE = {"svg.hashsalt": "scout-chat", "svg.fonttype": "none", "font.size": 10}
-# The picture of docs/planner.md: `scout-chat plan gpt-oss-120b --gpu a100-80 --picture docs/plan.svg`.
+# The picture of docs/planner.md: `scout-chat plan gpt-oss-120b --gpu a100-80 --picture docs/plan.svg --force`.
 DOCUMENTED = ("gpt-oss-120b", "a100-80")
 
 
