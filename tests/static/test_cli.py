@@ -63,7 +63,10 @@ def test_a_stale_file_fails_the_check(monkeypatch: pytest.MonkeyPatch, command: 
     from scout_chat.maintain import generate
 
     monkeypatch.setattr(generate, "stale", lambda: ["docs/values.md"])
-    assert command("generate", "--check") == (1, "Error: not as generated: docs/values.md\nRun scout-chat generate, and read what it changed: git diff\n")
+    assert command("generate", "--check") == (
+        1,
+        "Error: generated files are stale: docs/values.md\nRun scout-chat generate, then read what it changed: git diff\n",
+    )
     monkeypatch.setattr(generate, "stale", lambda: [])
     assert command("generate", "--check") == (0, "")
 

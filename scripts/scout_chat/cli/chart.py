@@ -37,9 +37,9 @@ def snapshot(check: options.Check = False) -> None:
     from scout_chat.chart import snapshots
 
     lines = snapshots.all_differences() if check else snapshots.update()
-    print("\n".join(lines) or "snapshots are as rendered")
+    print("\n".join(lines) or "every snapshot is up to date")
     if check and lines:
-        raise UserError(f"{len(lines)} snapshots are not as rendered", "Read the difference: make snapshots && git diff tests/snapshots")
+        raise UserError(f"{len(lines)} snapshots differ from what the chart renders", "Run make snapshots, then read what it changed: git diff tests/snapshots")
 
 
 def values_coverage() -> None:
@@ -65,4 +65,6 @@ def values_coverage() -> None:
         print(f"waived: {path}  {reason}")
     print(f"values documented {len(verdicts) + len(waivers)}, alive {len(verdicts) - len(dead)}, waived {len(waivers)}, dead {len(dead)}")
     if dead:
-        raise UserError(f"{len(dead)} values change nothing", "Remove the key from schema/values, or say in tests/values-coverage.yaml how it shows.")
+        raise UserError(
+            f"{len(dead)} values change no rendered object", "Remove each key from schema/values, or add a probe or a waiver to tests/values-coverage.yaml."
+        )

@@ -55,9 +55,9 @@ def generate(check: options.Check = False) -> None:
     from scout_chat.maintain import generate as files
 
     if not check:
-        print("\n".join(f"written: {path}" for path in files.write()) or "every file was as generated")
+        print("\n".join(f"written: {path}" for path in files.write()) or "every generated file is up to date")
     elif stale := files.stale():
-        raise UserError(f"not as generated: {', '.join(stale)}", "Run scout-chat generate, and read what it changed: git diff")
+        raise UserError(f"generated files are stale: {', '.join(stale)}", "Run scout-chat generate, then read what it changed: git diff")
 
 
 def tools() -> None:

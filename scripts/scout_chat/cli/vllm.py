@@ -31,7 +31,9 @@ def record(check: options.Check = False) -> None:
             print(f"written: {extract.record(progress).relative_to(ROOT)}")
         elif lines := release.changes(release.recorded(), extract.read_release(progress)):
             print("\n".join(lines))
-            raise UserError("schema/vllm is not what the pinned vLLM says", "Run scout-chat vllm record, and read what it changed: git diff schema/vllm")
+            raise UserError(
+                "schema/vllm differs from what the pinned vLLM release accepts", "Run scout-chat vllm record, then read what it changed: git diff schema/vllm"
+            )
 
 
 @app.command()
