@@ -1,11 +1,11 @@
-"""What a cluster needs besides Kubernetes itself: a default StorageClass, and fake GPU nodes for tests of scheduling."""
+"""Addons: a default StorageClass, and kwok, which simulates GPU nodes for scheduling tests."""
 
 import json
 from pathlib import Path
 
 import yaml
 
-from scout_chat.cluster.one_node.layout import KUBECONFIG, NODE, STATE, kubectl, succeeds
+from scout_chat.cluster.one_node.layout import CHECK_TIMEOUT, KUBECONFIG, NODE, STATE, kubectl, succeeds
 from scout_chat.cluster.processes import Processes
 from scout_chat.core.command import run
 from scout_chat.core.kubeyaml import KubeObject
@@ -22,21 +22,21 @@ def start(processes: Processes, progress: Reporter) -> None:
         "local-path-provisioner", "local-path-provisioner", "start", "--kubeconfig", KUBECONFIG, "--namespace", NAMESPACE,
         "--helper-image", BASE, "--service-account-name", "default",
     )  # fmt: skip
-    # kwok plays nodes with the annotation kwok.x-k8s.io/node: fake, and the pods on them.
+    # kwok simulates nodes with the annotation kwok.x-k8s.io/node: fake, and their pods. To the scheduler they are real.
     processes.start(
         "kwok", "kwok", "--kubeconfig", KUBECONFIG, "--config", Path(__file__).with_name("kwok-stages.yaml"), "--manage-all-nodes=false",
         "--manage-nodes-with-annotation-selector", "kwok.x-k8s.io/node=fake",
-        # Without leases Kubernetes takes a fake node for lost after fifty seconds.
+        # Without a lease Kubernetes marks a fake node unreachable after 50 seconds (node-monitor-grace-period).
         "--node-lease-duration-seconds", "40",
     )  # fmt: skip
     progress("node Ready")
     ready = ("get", "node", NODE, "-o", "jsonpath={.status.conditions[?(@.type=='Ready')].status}")
-    processes.wait("kubelet", lambda: "True" in run(*kubectl(), *ready, check=False), 60)
-    processes.wait("coredns", lambda: succeeds(*kubectl(), "-n", "default", "get", "serviceaccount", "default"), 30)
+    processes.wait("kubelet", lambda: "True" in run(*kubectl(), CHECK_TIMEOUT, *ready, check=False), 60)
+    processes.wait("coredns", lambda: succeeds(*kubectl(), CHECK_TIMEOUT, "-n", "default", "get", "serviceaccount", "default"), 30)
 
 
 def _storage() -> list[KubeObject]:
-    """Return the objects of a default StorageClass whose volumes are folders on the node, made and removed by short-lived pods."""
+    """Return the objects of a default StorageClass. Its volumes are folders on the node; short-lived pods create and remove them."""
     volumes = {"nodePathMap": [{"node": "DEFAULT_PATH_FOR_NON_LISTED_NODES", "paths": [f"{STATE}/volumes"]}]}
     helper = {
         "apiVersion": "v1",

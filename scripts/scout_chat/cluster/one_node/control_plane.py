@@ -1,6 +1,6 @@
 """The control plane: certificates, etcd, the API server, the controller manager, the scheduler and the cluster's DNS."""
 
-from scout_chat.cluster.one_node.layout import API, ETCD, IP, KUBECONFIG, NODE, SERVICES, STATE, kubectl, succeeds, write
+from scout_chat.cluster.one_node.layout import API, CHECK_TIMEOUT, ETCD, IP, KUBECONFIG, NODE, SERVICES, STATE, kubectl, succeeds, write
 from scout_chat.cluster.pki import Authority
 from scout_chat.cluster.processes import Processes
 
@@ -34,7 +34,7 @@ def start(processes: Processes, pki: Authority) -> None:
         "--listen-peer-urls", "http://127.0.0.1:23800", "--initial-advertise-peer-urls", "http://127.0.0.1:23800",
         "--initial-cluster", "default=http://127.0.0.1:23800",
         "--cert-file", certs / "etcd.crt", "--key-file", certs / "etcd.key", "--client-cert-auth", "--trusted-ca-file", pki.cert_file,
-        # The node lives for hours: it must survive the death of a process, and need not survive a crash of the machine.
+        # The node lives for hours. It must survive the end of a process, but not a crash of the machine.
         "--unsafe-no-fsync", "--log-level", "warn",
     )  # fmt: skip
     processes.start(
@@ -48,16 +48,16 @@ def start(processes: Processes, pki: Authority) -> None:
         "--authorization-mode", "Node,RBAC", "--allow-privileged",
     )  # fmt: skip
     processes.wait("etcd", lambda: processes.alive("etcd"), 5)
-    processes.wait("kube-apiserver", lambda: succeeds(*kubectl(), "get", "--raw", "/readyz"), 90)
+    processes.wait("kube-apiserver", lambda: succeeds(*kubectl(), CHECK_TIMEOUT, "get", "--raw", "/readyz"), 90)
     processes.start(
         "kube-controller-manager", "kube-controller-manager", "--kubeconfig", STATE / "controller-manager.kubeconfig", "--bind-address", "127.0.0.1",
         "--leader-elect=false", "--use-service-account-credentials", "--service-account-private-key-file", service_account,
-        # Pods trust the API server by this file.
+        # Pods verify the API server's certificate with this file.
         "--root-ca-file", pki.cert_file,
-        # With the default of 20 requests per second a test of two hundred pods waits for this process.
+        # At the default of 20 requests per second, a test with 200 pods would wait for the controller manager.
         "--kube-api-qps", "200", "--kube-api-burst", "400",
     )  # fmt: skip
     processes.start("kube-scheduler", "kube-scheduler", "--kubeconfig", STATE / "scheduler.kubeconfig", "--bind-address", "127.0.0.1", "--leader-elect=false")
-    # No forwarding: pods resolve names of the cluster only, so nothing that runs here reaches out by accident.
+    # No forwarding: pods resolve names of the cluster only, so nothing that runs here reaches the internet by name by accident.
     corefile = f".:53 {{\n  bind {IP}\n  kubernetes cluster.local in-addr.arpa {{\n    kubeconfig {KUBECONFIG}\n  }}\n  cache 5\n}}\n"
     processes.start("coredns", "coredns", "-conf", write("Corefile", corefile))

@@ -1,9 +1,9 @@
-"""Names, addresses, ports and folders of the one-node cluster, and how its own programs are called."""
+"""Names, addresses, ports and folders of the one-node cluster, and the command lines of its clients."""
 
 import subprocess
 from pathlib import Path
 
-# Everything that lasts while the node is up, and what only its processes need.
+# STATE lasts until ``down``. RUN has sockets and other files that only running processes need.
 STATE = Path("/var/lib/scout-chat/node")
 RUN = Path("/run/scout-chat")
 
@@ -32,6 +32,8 @@ PORTS = {
 }
 
 KUBECONFIG = STATE / "admin.kubeconfig"
+# For a check in a loop, which must not outlast the loop's deadline. An ``apply`` to an API server that just started may take longer.
+CHECK_TIMEOUT = "--request-timeout=5s"
 
 
 def write(name: str, text: str) -> Path:
@@ -48,8 +50,8 @@ def ctr() -> list[str]:
 
 
 def kubectl() -> list[str]:
-    """Return the administrator's kubectl with a short timeout, for checks in a loop."""
-    return [str(STATE / "bin/kubectl"), f"--kubeconfig={KUBECONFIG}", "--request-timeout=5s"]
+    """Return the administrator's kubectl."""
+    return [str(STATE / "bin/kubectl"), f"--kubeconfig={KUBECONFIG}"]
 
 
 def succeeds(*command: str) -> bool:
