@@ -38,7 +38,7 @@ def interface(name: str, alias: str, address: str) -> None:
     run("ip", "link", "set", name, "up")
     # Traffic to an address that is not on this machine would leave through the default route.
     if ip not in addresses(name):
-        raise UserError(f"{ip} could not be put on {name}")
+        raise UserError(f"the address {ip} could not be added to the interface {name}", f"Look at it: ip addr show dev {name}")
 
 
 def addresses(name: str) -> list[str]:

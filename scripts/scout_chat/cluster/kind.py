@@ -4,19 +4,20 @@ import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 import yaml
 
 from scout_chat.core.errors import UserError
+from scout_chat.core.kubeyaml import KubeObject
 from scout_chat.core.paths import cache
 from scout_chat.core.progress import Reporter, silent
 from scout_chat.core.tools import tool
 
 CLUSTER = "scout-chat"
 CHAT_PORT = 30080
-# kind pulls the node image that it was published with.
-CONFIG: dict[str, Any] = {
+# Names no node image: kind pulls the one that its pinned release was published with, for the pinned Kubernetes.
+CONFIG: KubeObject = {
     "kind": "Cluster",
     "apiVersion": "kind.x-k8s.io/v1alpha4",
     "nodes": [{"role": "control-plane", "extraPortMappings": [{"containerPort": CHAT_PORT, "hostPort": CHAT_PORT, "listenAddress": "127.0.0.1"}]}],
@@ -33,7 +34,7 @@ class Kind:
     """A kind cluster named ``scout-chat``. It pulls images and weights itself."""
 
     name = "kind"
-    preparations: dict[str, Callable[[Reporter], object]] = {"tools": get_tools}  # noqa: RUF012 - read only
+    preparations: ClassVar[dict[str, Callable[[Reporter], object]]] = {"tools": get_tools}
 
     def up(self, progress: Reporter = silent) -> None:
         """Create the cluster, or take the existing one. Raises UserError with kind's own message if that fails."""

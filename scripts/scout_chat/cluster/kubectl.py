@@ -4,6 +4,7 @@ import json
 import subprocess
 from pathlib import Path
 
+from scout_chat.core.command import run
 from scout_chat.core.errors import UserError
 from scout_chat.core.kubeyaml import KubeObject
 from scout_chat.core.tools import tool
@@ -28,11 +29,14 @@ class Kubectl:
         return item
 
     def objects(self, kind: str, selector: str) -> list[KubeObject]:
-        """Return every object with the labels."""
+        """Return every object of the kind that the label selector matches."""
         items: list[KubeObject] = json.loads(self.run("get", kind, "-l", selector, "-o", "json"))["items"]
         return items
 
     def log(self, pod: str, container: str, previous: bool = False) -> str:
-        """Return the container's last 60 lines, or those of the one before it; empty if there are none."""
+        """Return the last 60 lines of the container's log; empty if there is no log.
+
+        ``previous`` takes the log from before the container's last restart.
+        """
         command = ["logs", pod, "-c", container, "--tail=60", *(["--previous"] if previous else [])]
-        return subprocess.run([*self._base, *command], capture_output=True, text=True).stdout
+        return run(*self._base, *command, check=False)

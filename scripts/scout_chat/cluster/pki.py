@@ -33,7 +33,7 @@ class Authority:
             _write(self.cert_file, cert.sign(new, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
         key = serialization.load_pem_private_key((folder / "ca.key").read_bytes(), None)
         if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise UserError(f"{folder / 'ca.key'} is not this node's key", "scout-chat cluster down removes it.")
+            raise UserError(f"{folder / 'ca.key'} is not an EC private key", "Remove the node with it: scout-chat cluster down")
         self._key = key
         self._cert = x509.load_pem_x509_certificate(self.cert_file.read_bytes())
 

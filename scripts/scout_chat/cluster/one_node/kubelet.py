@@ -1,4 +1,4 @@
-"""What runs pods: containerd with the assembled images, the kubelet, and kube-proxy."""
+"""The programs that run pods: containerd with the assembled images, the kubelet, and kube-proxy."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,8 @@ def start_containerd(processes: Processes, store: Path) -> None:
     # containerd reads its own and the CNI configuration when it starts.
     write("cni/10-pods.conflist", json.dumps(_cni()))
     spec = json.loads(run(str(STATE / "bin/ctr"), "oci", "spec"))
-    # Six gigabytes of Python packages and the weights are mounted read-only, so no image layer repeats them.
+    # The Python packages (six gigabytes) and the weights are mounted into every container, as a GPU driver's files are, so no image
+    # layer repeats them.
     spec["mounts"].append({"destination": MOUNT, "type": "bind", "source": str(store), "options": ["rbind", "ro"]})
     spec["process"].pop("rlimits", None)
     write("base-spec.json", json.dumps(spec))
@@ -32,7 +33,7 @@ state = '{RUN}/containerd'
 [plugins.'io.containerd.cri.v1.images'.pinned_images]
   sandbox = '{PAUSE}'
 [plugins.'{runtimes}']
-  # For machines where the capability to lower a score is missing.
+  # Some machines lack the capability (CAP_SYS_RESOURCE) to lower an OOM score.
   restrict_oom_score_adj = true
   netns_mounts_under_state_dir = true
 [plugins.'{runtimes}'.containerd.runtimes.runc]
@@ -49,7 +50,7 @@ state = '{RUN}/containerd'
 
 
 def import_images(archive: Path) -> None:
-    """Import the archive into containerd, unless this very archive was imported before."""
+    """Import the archive into containerd, unless it was imported before."""
     marker = STATE / "images.imported"
     if marker.exists() and marker.read_text() == archive.name:
         return
@@ -104,7 +105,7 @@ def _kubelet(pki: Authority) -> KubeObject:
         "resolvConf": "",
         "address": IP,
         "healthzBindAddress": "127.0.0.1",
-        # An image that was removed could not be pulled again.
+        # Never remove an image: there is no registry to pull it from again.
         "imageGCHighThresholdPercent": 100,
         "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
         "podLogsDir": f"{STATE}/podlogs",

@@ -12,7 +12,10 @@ IP_FORWARD_BEFORE = STATE / "ip_forward.before"
 
 
 def claim(processes: Processes) -> None:
-    """Take the address and the ports of every component that does not run yet. Raises UserError that names who has them."""
+    """Put the node's address on its bridge, and check the ports of every component that does not run yet.
+
+    Raises UserError that names the interface, route or process in conflict.
+    """
     free = [port for name, ports in PORTS.items() if not processes.alive(name) for port in ports]
     host.check_ports_free([port for port in free if port[0] != IP])
     _configure()
@@ -20,7 +23,7 @@ def claim(processes: Processes) -> None:
 
 
 def restore_forwarding() -> None:
-    """Set IP forwarding as it was before the node came up."""
+    """Set IP forwarding back to its value from before the node came up."""
     if IP_FORWARD_BEFORE.exists():
         IP_FORWARD.write_text(IP_FORWARD_BEFORE.read_text())
 

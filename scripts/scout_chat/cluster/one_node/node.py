@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import ClassVar
 
 from filelock import FileLock, Timeout
 
@@ -54,7 +55,7 @@ class OneNode:
     """The one-node cluster as a provider."""
 
     name = "one-node"
-    preparations: dict[str, Callable[[Reporter], object]] = {  # noqa: RUF012 - read only
+    preparations: ClassVar[dict[str, Callable[[Reporter], object]]] = {
         "tools": get_tools,
         "images": image_archive,
         "weights": weights.hub_store,
@@ -68,13 +69,13 @@ class OneNode:
             archive, store = image_archive(progress), node_store(progress)
             weights.hub_store(progress)
             if shutil.disk_usage(_existing(STATE)).free < DISK_GIB << 30:
-                raise UserError(f"the node needs {DISK_GIB} GiB under {STATE}; there is less free")
+                raise UserError(f"the node needs {DISK_GIB} GiB under {STATE}; there is less free", "Free some space on that disk.")
             _clean_leftovers()
             fresh = not STATE.exists()
             try:
                 processes = _claim(binaries)
             except UserError:
-                # A node that was here before keeps what it has; a refused first start leaves no trace.
+                # An existing node keeps its state; a refused first start leaves nothing behind.
                 if fresh:
                     clean(progress)
                 raise
@@ -140,13 +141,13 @@ def _refuse_foreign_node() -> None:
     """Raise UserError if another checkout's node is up, or if this machine already is a node of another Kubernetes."""
     if "running" in OneNode().status().values() and owner() != str(ROOT):
         raise UserError(
-            f"a node that {owner()} started is up on this machine, and there can be one",
+            f"a node that {owner()} started is up on this machine, and a machine can have only one",
             f"Take it down first: cd {owner()} && make chat-down",
         )
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             name, command = (folder / "comm").read_text().strip(), (folder / "cmdline").read_text()
-            # kind's containers have kubelets too, in network namespaces of their own.
+            # A kubelet of kind does not count: it runs in its container's own network namespace.
             same_network = os.readlink(folder / "ns/net") == os.readlink("/proc/self/ns/net")
         except OSError:
             continue
@@ -155,13 +156,13 @@ def _refuse_foreign_node() -> None:
 
 
 def _clean_leftovers() -> None:
-    """Remove a node that another checkout left without processes."""
+    """Remove the state of another checkout's stopped node."""
     if STATE.exists() and owner() != str(ROOT):
         clean()
 
 
 def _claim(binaries: dict[str, str]) -> Processes:
-    """Take the state folder, the address and the ports. Raises UserError that names who has them."""
+    """Make this checkout the node's owner and set up its network. Raises UserError that names what is in conflict."""
     STATE.mkdir(parents=True, exist_ok=True)
     (STATE / "owner").write_text(f"{ROOT}\n")
     processes = _processes(binaries)
@@ -170,7 +171,10 @@ def _claim(binaries: dict[str, str]) -> Processes:
 
 
 def _processes(binaries: dict[str, str]) -> Processes:
-    """Return the node's processes. Components find each other, such as containerd its shim, by plain names in one folder."""
+    """Link the programs into one folder on PATH and return the node's processes.
+
+    Components call each other by plain name, as containerd calls its shim.
+    """
     folder = STATE / "bin"
     folder.mkdir(parents=True, exist_ok=True)
     for name, path in binaries.items():
