@@ -11,6 +11,7 @@ import json
 import re
 import tarfile
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,51 @@ if TYPE_CHECKING:
     import jsonschema_rs
 
 METADATA = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+
+
+# Kubernetes' defaults of fields that identify a list item. The schemas describe them in words only.
+_KEY_DEFAULTS = {"protocol": "TCP"}
+
+
+@dataclass(frozen=True)
+class Schema:
+    """What Kubernetes' schema says about one value of an object. ``body`` is empty where it says nothing, as for a custom resource."""
+
+    minor: str
+    body: KubeObject
+
+    def field(self, name: str) -> "Schema":
+        """Return the schema of a field, or of a map's value."""
+        below = self.body.get("properties", {}).get(name) or self.body.get("additionalProperties")
+        return self._resolved(below if isinstance(below, dict) else {})
+
+    def item(self) -> "Schema":
+        """Return the schema of a list's items."""
+        return self._resolved(self.body.get("items", {}))
+
+    def is_set(self) -> bool:
+        """Return whether the value is a list in which no item may stand twice."""
+        return self.body.get("x-kubernetes-list-type") == "set"
+
+    def keys(self) -> tuple[str, ...]:
+        """Return the fields that identify an item of this list; empty if nothing does. Server-side apply merges by them."""
+        return tuple(self.body.get("x-kubernetes-list-map-keys") or ())
+
+    def _resolved(self, body: KubeObject) -> "Schema":
+        if "$ref" in body:
+            body = definitions(self.minor)[body["$ref"].rpartition("/")[2]] | {key: value for key, value in body.items() if key.startswith("x-")}
+        return Schema(self.minor, body)
+
+
+def schema_of(body: KubeObject, minor: str) -> Schema:
+    """Return Kubernetes' schema of an object."""
+    name = _names(minor).get(_kind(body))
+    return Schema(minor, definitions(minor)[name] if name else {})
+
+
+def key_values(item: KubeObject, keys: Iterable[str]) -> tuple[object, ...]:
+    """Return the values that identify an item of a list, with Kubernetes' defaults for absent ones."""
+    return tuple(item.get(key, _KEY_DEFAULTS.get(key)) for key in keys)
 
 
 class NoSchema(UserError):
@@ -43,8 +89,7 @@ def duplicates(body: KubeObject, minor: str) -> list[str]:
 
     Kubernetes' schema says which keys identify an item.
     """
-    name = _names(minor).get(_kind(body))
-    return list(_duplicates(body, {"$ref": f"#/$defs/{name}"}, definitions(minor), "$")) if name else []
+    return list(_duplicates(body, schema_of(body, minor), "$"))
 
 
 def from_archive(body: KubeObject) -> bool:
@@ -54,7 +99,7 @@ def from_archive(body: KubeObject) -> bool:
 
 def _kind(body: KubeObject) -> tuple[str, str, str]:
     """Return group, version and kind. The group of the core API is empty."""
-    group, _, version = body["apiVersion"].rpartition("/")
+    group, _, version = str(body.get("apiVersion", "")).rpartition("/")
     return group, version, body["kind"]
 
 
@@ -160,23 +205,19 @@ def _closed(schema: KubeObject) -> KubeObject:
     return closed
 
 
-def _duplicates(node: object, schema: KubeObject, definitions: dict[str, KubeObject], path: str) -> Iterator[str]:
-    if "$ref" in schema:
-        schema = definitions[schema["$ref"].rpartition("/")[2]] | {key: value for key, value in schema.items() if key.startswith("x-")}
+def _duplicates(node: object, schema: Schema, path: str) -> Iterator[str]:
     if isinstance(node, dict):
         for key, child in node.items():
-            below = schema.get("properties", {}).get(key) or schema.get("additionalProperties")
-            if isinstance(below, dict) and isinstance(child, dict | list):
-                yield from _duplicates(child, below, definitions, f"{path}.{key}")
+            if isinstance(child, dict | list) and (below := schema.field(key)).body:
+                yield from _duplicates(child, below, f"{path}.{key}")
     elif isinstance(node, list):
-        if keys := schema.get("x-kubernetes-list-map-keys"):
-            # TCP is the default protocol.
-            yield from _twice(({key: item.get(key, "TCP" if key == "protocol" else None) for key in keys} for item in node), path)
-        elif schema.get("x-kubernetes-list-type") == "set":
+        if keys := schema.keys():
+            yield from _twice((dict(zip(keys, key_values(item, keys), strict=True)) for item in node), path)
+        elif schema.is_set():
             yield from _twice(node, path)
+        below = schema.item()
         for number, item in enumerate(node):
-            if isinstance(item, dict):
-                yield from _duplicates(item, schema.get("items", {}), definitions, f"{path}[{number}]")
+            yield from _duplicates(item, below, f"{path}[{number}]")
 
 
 def _twice(values: Iterable[object], path: str) -> Iterator[str]:

@@ -1,2 +1,2 @@
-"""What a change of the chart does to a cluster: two renders compared, each change with its consequence.
+"""What a change of the chart does to a cluster: compare two renders, give each change its consequence, and report.
 Imports chart and core."""

@@ -1,4 +1,4 @@
-"""The two sides of a comparison: the working tree, a git revision of this repository, or a packaged chart."""
+"""Lay out the sides of a comparison: the working tree, a git revision of this repository, or a packaged chart."""
 
 import difflib
 import os
@@ -24,7 +24,10 @@ from scout_chat.core.tools import tool
 
 @dataclass(frozen=True)
 class Side:
-    """A version of the chart with the scenarios that it renders."""
+    """A version of the chart with the scenarios that it renders.
+
+    ``presets`` is the folder of its values files. With ``cached`` false its renders are not kept in the cache.
+    """
 
     label: str
     chart: Path
@@ -34,26 +37,29 @@ class Side:
 
 
 def working_tree() -> Side:
-    """This checkout as it stands. Raises ChartsMissing without the archives."""
+    """Return this checkout, uncommitted changes included. Raises ChartsMissing without the archives."""
     archives.vendor()
     return Side("working tree", CHART, scenarios())
 
 
 def side(source: str, folder: Path) -> Side:
-    """A packaged chart or a git revision of this repository, laid out in the empty ``folder``.
+    """Lay out a packaged chart or a git revision of this repository in the empty ``folder``.
 
-    A revision brings its own values files and scenarios; a package has neither and takes the working tree's. Raises UserError
-    for what is no such thing, and for a revision whose archives are not to be had.
+    A revision has its own values files and scenarios. A package has neither and takes the working tree's.
+    Raises UserError if ``source`` is neither, and for a revision whose chart archives cannot be found.
     """
     if source.endswith((".tgz", ".tar.gz")) or Path(source).is_file():
         return Side(source, _unpacked(Path(source), folder), scenarios())
     commit = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{source}^{{commit}}").decode().strip()
     if not commit:
-        raise UserError(f"there is no revision {source} in this repository", "Name a branch, a tag or a commit (git fetch brings others'), or a chart's .tgz.")
+        raise UserError(
+            f"there is no revision {source} in this repository",
+            "Name a branch, a tag, a commit or a chart's .tgz. If the revision is in a remote repository: git fetch",
+        )
     wanted = ("charts/scout-chat", "values", "tests/scenarios.yaml", "schema/pins.yaml")
     there = _git("ls-tree", "--name-only", commit, *wanted).decode().splitlines()
     if "charts/scout-chat" not in there:
-        raise UserError(f"{source} has no charts/scout-chat")
+        raise UserError(f"{source} has no charts/scout-chat", "Name a revision that has the chart.")
     (folder / "export.tar").write_bytes(_git("archive", "--format=tar", commit, *there))
     with tarfile.open(folder / "export.tar") as tar:
         tar.extractall(folder, filter="data")
@@ -65,9 +71,9 @@ def side(source: str, folder: Path) -> Side:
 
 
 def with_values(version: Side, files: list[Path], folder: Path) -> Side:
-    """The side with the user's own values files as its one scenario; a file under values/ is the side's own.
+    """Return the side with one scenario, the user's own values files. A file under values/ is taken from the side.
 
-    Nothing of it is kept in the cache: the files may hold secrets. Raises UserError for a file that is not there.
+    The files may hold secrets, so no render is kept in the cache. Raises UserError for a missing file.
     """
     names = []
     for index, file in enumerate(files):
@@ -76,8 +82,8 @@ def with_values(version: Side, files: list[Path], folder: Path) -> Side:
         if (path := file.resolve()).is_relative_to(PRESETS):
             path = version.presets / path.relative_to(PRESETS)
             if not path.is_file():
-                raise UserError(f"{version.label} has no {file}")
-        # A case names values files without their .yaml; an absolute path is taken as it is.
+                raise UserError(f"{version.label} has no {file}", "Copy the file out of values/, or compare with a revision that has it.")
+        # A case names a values file without .yaml. An absolute path stays as it is.
         shutil.copy(path, folder / f"{index}.yaml")
         names.append(str(folder / str(index)))
     name = " + ".join(file.name for file in files)
@@ -85,28 +91,29 @@ def with_values(version: Side, files: list[Path], folder: Path) -> Side:
 
 
 def _git(*arguments: str) -> bytes:
-    """Git's output; empty if it fails."""
+    """Return git's output; empty if git fails."""
     return subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True).stdout
 
 
 def _unpacked(package: Path, folder: Path) -> Path:
+    """Unpack a packaged chart and return its folder."""
     if not package.is_file():
-        raise UserError(f"there is no file {package}")
+        raise UserError(f"there is no file {package}", "Name a chart's .tgz, or a revision of this repository.")
     try:
         with tarfile.open(package) as tar:
             tar.extractall(folder, filter="data")
         meta = kubeyaml.load((folder / "scout-chat/Chart.yaml").read_text())
     except (tarfile.TarError, OSError, EOFError, ValueError, yaml.YAMLError):
-        raise UserError(f"{package} is no package of the chart scout-chat", "helm package charts/scout-chat makes one.") from None
+        raise UserError(f"{package} is not a package of the chart scout-chat", "Make one: helm package charts/scout-chat") from None
     chart = folder / "scout-chat"
     packed = [path.name for path in chart.glob("charts/*")]
     if missing := [entry["name"] for entry in meta.get("dependencies", []) if not any(name.startswith(entry["name"]) for name in packed)]:
-        raise UserError(f"{package} was packaged without {', '.join(missing)}", "scout-chat charts, then helm package charts/scout-chat")
+        raise UserError(f"{package} was packaged without {', '.join(missing)}", "Package it again: scout-chat charts, then helm package charts/scout-chat")
     return chart
 
 
 def _archives(source: str, file: Path) -> list[Path]:
-    """The chart archives that the pins in ``file`` name, verified."""
+    """Return the chart archives that the pins in ``file`` name, verified."""
     pinned = pins().charts
     if file.exists():
         pinned = {name: ChartPin.model_validate(pin) for name, pin in kubeyaml.load(file.read_text())["charts"].items()}
@@ -116,7 +123,7 @@ def _archives(source: str, file: Path) -> list[Path]:
 
 
 def _other_archive(source: str, name: str, pin: ChartPin) -> Path:
-    """An archive that this checkout does not pin: from the places where charts.resolve() looks, by the other digest."""
+    """Return an archive that this checkout does not pin, from the places where archives.resolve() looks, verified by the other digest."""
     file = f"{name}-{pin.version}.tgz"
     places = [cache("charts", file), CHART / "charts" / file, Path(os.environ.get("SCOUT_CHAT_CHARTS") or cache("charts", file).parent) / file]
     if not any(path.is_file() for path in places):
@@ -126,13 +133,16 @@ def _other_archive(source: str, name: str, pin: ChartPin) -> Path:
         if path.is_file() and sha256(path) == pin.sha256:
             return path
     raise UserError(
-        f"{source} pins {file} (sha256 {pin.sha256}), which is not here and not in {pin.repository}",
-        f"Put it into {places[0].parent}, or into the folder that SCOUT_CHAT_CHARTS names.",
+        f"{source} pins {file} (sha256 {pin.sha256}), which is neither on this machine nor in {pin.repository}",
+        f"Put the file into {places[0].parent}, or into the folder in SCOUT_CHAT_CHARTS.",
     )
 
 
 def _scenarios(source: str, folder: Path) -> dict[str, Case]:
-    """The revision's own scenarios over its own values files; of a revision without a registry, today's, with today's file where it has none."""
+    """Return the revision's own scenarios with its own values files.
+
+    A revision without tests/scenarios.yaml takes this checkout's scenarios, and this checkout's values file where it has none.
+    """
     registry, cases = folder / "tests/scenarios.yaml", scenarios()
     if registry.exists():
         try:
@@ -149,6 +159,6 @@ def _scenarios(source: str, folder: Path) -> dict[str, Case]:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint for a misspelt name: ``Did you mean a or b? ``, or nothing."""
+    """Return a hint for a misspelled name: ``Did you mean a or b? ``, or nothing."""
     near = difflib.get_close_matches(name, list(known), 3, 0.5)
     return f"Did you mean {' or '.join(near)}? " if near else ""

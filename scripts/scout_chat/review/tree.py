@@ -1,120 +1,68 @@
-"""Two Kubernetes objects compared as trees: paths as a person writes them, lists by name, secrets veiled.
+"""The differences of two objects: paths as a person writes them, list items by what identifies them.
 
-What is the same to Kubernetes is no difference: null and absent, an empty list and none, ``1`` and ``1000m``.
+Values that are the same to Kubernetes, such as ``1`` and ``1000m``, do not differ.
 """
 
-import base64
 import difflib
-import hashlib
 import json
-import os
 import re
 from collections.abc import Iterator
 from decimal import Decimal
+from typing import Any
 
-import yaml
+from scout_chat.chart.kubernetes import Schema, key_values
+from scout_chat.core.kubeyaml import KubeObject
+from scout_chat.review.normalize import MAPS
 
-# What names an item of a list, as far as each item has it and no two share it.
-_MERGE_KEYS = ("name", "containerPort", "port", "mountPath", "devicePath", "key", "topologyKey", "host", "ip")
-# An empty one of these is the same as none.
-_MAPS = ("labels", "annotations", "data", "binaryData")
-# The chat's environment: a ConfigMap named by its hash.
-ENVIRONMENT = re.compile(r"(-webui-env-)([0-9a-f]{10})\b")
+# Path, old and new value of a difference. None stands for absent.
+Difference = tuple[str, object, object]
 
-HIDDEN = "(hidden)"
-_SALT = os.urandom(16)
-_SECRET_NAME = re.compile(r"(?i)passw|secret|credential|(api|private)[-_]?key(?!s)|token(?!s|i)")
-_VEIL = re.compile(r"\(hidden [0-9a-f]{16}\)")
+NO_SCHEMA = Schema("", {})
 
-
-def plain(body: dict) -> dict:
-    """The object as it is compared: what Kubernetes takes for absent is absent, secrets are veiled, the environment has one name."""
-    body = dict(body)
-    body["metadata"] = {key: value for key, value in body["metadata"].items() if key != "namespace"}
-    if body["kind"] == "Secret":
-        # The API server does the same with stringData.
-        given = {key: base64.b64encode(str(value).encode()).decode() for key, value in (body.pop("stringData", None) or {}).items()}
-        body["data"] = {key: _veiled(value) for key, value in ((body.get("data") or {}) | given).items()}
-    return _tidy(body)
-
-
-def _tidy(value: object, name: str = "") -> object:
-    if isinstance(value, dict):
-        # An entry of an environment is {name, value}; a flag is named by the item before it.
-        named = str(value["name"]) if isinstance(value.get("name"), str) and "value" in value else ""
-        tidy = {str(key): _tidy(child, named if key == "value" else str(key)) for key, child in value.items()}
-        return {key: child for key, child in tidy.items() if child is not None and child != [] and (child != {} or key not in _MAPS)}
-    if isinstance(value, list):
-        flags = ["", *(item if isinstance(item, str) and item.startswith("--") else "" for item in value)]
-        return [_tidy(item, flag) for item, flag in zip(value, flags, strict=False)]
-    if isinstance(value, str):
-        flag, equals, given = value.partition("=")
-        if equals and flag.startswith("--") and _SECRET_NAME.search(flag):
-            return f"{flag}={_veiled(given)}"
-        if _SECRET_NAME.search(name) and re.match(r"--|[A-Z]", name) and not re.fullmatch(r"(?i)true|false|\d*|--.*", value):
-            return _veiled(value)
-        value = re.sub(r"(?<=://)([^/\s:@]*):([^/\s@]+)@", lambda found: f"{found[1]}:{_veiled(found[2])}@", value)
-        return ENVIRONMENT.sub(r"\1*", value)
-    return value
-
-
-def _veiled(value: object) -> str:
-    """A stand-in that is equal for equal values in this process and tells nothing about them."""
-    text = str(value)
-    return text if _VEIL.fullmatch(text) else f"(hidden {hashlib.sha256(_SALT + text.encode()).hexdigest()[:16]})"
-
-
-def shown(value: object, other: object = None) -> str | None:
-    """The value as a report shows it beside ``other``: a scalar as it is, a structure as YAML; None for absent."""
-    if value is None:
-        return None
-    if isinstance(value, str):
-        # "15" became 15: the quotes are the difference.
-        text = value if value and (other is None or isinstance(other, str)) else json.dumps(value)
-    elif isinstance(value, dict | list):
-        flow, block = (yaml.safe_dump(value, default_flow_style=style, width=10**6, allow_unicode=True).strip() for style in (True, False))
-        text = flow if len(flow) <= 120 else block
-    else:
-        text = json.dumps(value)
-    # What steers a terminal, or turns the direction of writing, is shown and not obeyed.
-    text = re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", lambda found: f"\\x{ord(found[0]):02x}", text)
-    return _VEIL.sub(HIDDEN, text)
+# What identifies a list item where Kubernetes' schema does not say it. The first field counts that every item has with a value of its own.
+_KEYS_WITHOUT_SCHEMA = (
+    ("name",),  # subjects of a RoleBinding, which Kubernetes replaces as a whole; custom resources; JSON in a ConfigMap
+    ("port",),  # ports of a NetworkPolicy, endpoints of a ServiceMonitor
+    ("key",),  # tolerations, match expressions, files of a volume's ConfigMap
+    ("host",),  # rules of an Ingress
+)
 
 
 def quantity(value: object) -> Decimal | None:
-    """A Kubernetes quantity (``1.5Gi``, ``250m``, ``2``) as a number; None for what is none."""
+    """Return a Kubernetes quantity (``1.5Gi``, ``250m``, ``2``) as a number; None if it is not one."""
     found = re.fullmatch(r"([+-]?[\d.]+)(?:([KMGTPE]i)|([numkMGTPE])|[eE]([+-]?\d+))?", str(value))
+    if not found:
+        return None
     try:
-        number = Decimal(found[1]) if found else None
+        number = Decimal(found[1])
     except ArithmeticError:
-        number = None
-    if not found or number is None:
         return None
     if found[2]:
-        return number * 1024 ** ("KMGTPE".index(found[2][0]) + 1)
+        factor: int = 1024 ** ("KMGTPE".index(found[2][0]) + 1)
+        return number * factor
     exponents = {"n": -9, "u": -6, "m": -3, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
     return number.scaleb(exponents[found[3]] if found[3] else int(found[4] or 0))
 
 
-def differences(old: object, new: object, path: str = "") -> Iterator[tuple[str, object, object]]:
-    """(path, old, new) of every difference; None stands for absent. A list whose items have a name is compared by name."""
+def differences(old: object, new: object, path: str = "", schema: Schema = NO_SCHEMA) -> Iterator[Difference]:
+    """Yield every difference. ``schema`` is Kubernetes' schema of the values; it says what identifies the items of a list."""
     if _same(old, new, path):
         return
-    if path.rpartition(".")[2] in _MAPS and (old is None or new is None):
+    if path.rpartition(".")[2] in MAPS and (old is None or new is None):
         old, new = old or {}, new or {}
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted(old.keys() | new.keys()):
-            yield from differences(old.get(key), new.get(key), _child(path, key))
+            yield from differences(old.get(key), new.get(key), _child(path, key), schema.field(key))
     elif isinstance(old, list) and isinstance(new, list):
-        yield from _lists(old, new, path)
-    elif isinstance(old, str) and isinstance(new, str) and (both := _json(old, new)):
-        yield from list(differences(*both, f"{path} »")) or [(path, old, new)]
+        yield from _lists(old, new, path, schema)
+    elif isinstance(old, str) and isinstance(new, str) and (parsed := _json(old, new)):
+        yield from list(differences(*parsed, path=f"{path} »")) or [(path, old, new)]
     else:
         yield path, old, new
 
 
 def _child(path: str, key: str) -> str:
-    """``a.b``, ``a[b/c]``, and inside of a JSON text ``a » b``."""
+    """Return ``a.b``, ``a[b/c]``, and inside a JSON text ``a » b``."""
     if not path:
         return key
     return f"{path} {key}" if path.endswith("»") else f"{path}[{key}]" if re.search(r"[./\[\]]", key) else f"{path}.{key}"
@@ -127,49 +75,64 @@ def _same(old: object, new: object, path: str) -> bool:
     return json.dumps(old, sort_keys=True) == json.dumps(new, sort_keys=True)
 
 
-def _json(*texts: str) -> list[object] | None:
-    """The values of texts that are all JSON objects or lists."""
+def _json(old: str, new: str) -> tuple[object, object] | None:
+    """Return the values of two texts that are both JSON objects or both JSON lists."""
     try:
-        values = [json.loads(text) for text in texts]
+        before, after = json.loads(old), json.loads(new)
     except ValueError:
         return None
-    return values if all(isinstance(value, dict | list) for value in values) and type(values[0]) is type(values[1]) else None
+    return (before, after) if isinstance(before, dict | list) and type(before) is type(after) else None
 
 
-def _lists(old: list, new: list, path: str) -> Iterator[tuple[str, object, object]]:
-    if key := _merge_key(old, new):
-        before, after = ({item[key]: item for item in items} for items in (old, new))
+def _lists(old: list[Any], new: list[Any], path: str, schema: Schema) -> Iterator[Difference]:
+    """Compare two lists by what identifies their items, or as command lines by flag, or else by position."""
+    if identified := _by_key(old, new, schema):
+        yield from _items(*identified, path, schema.item())
     elif _are_flags(old) and _are_flags(new):
-        before, after = _flags(old), _flags(new)
+        # Without another difference, a flag that is given several times has moved among the others.
+        yield from list(_items(_by_flag(old), _by_flag(new), path)) or [(f"{path} (order)", " ".join(old), " ".join(new))]
     else:
-        yield from _sequence(old, new, path)
-        return
-    found = [leaf for name in before | after for leaf in differences(before.get(name), after.get(name), f"{path}[{name}]")]
-    yield from found
-    common = [[name for name in names if name in before and name in after] for names in (before, after)]
-    if common[0] != common[1]:
-        yield f"{path} (order)", ", ".join(map(str, common[0])), ", ".join(map(str, common[1]))
-    elif not key and not found:
-        # Flags that are repeated, and in another order among others.
-        yield f"{path} (order)", " ".join(old), " ".join(new)
+        yield from _by_position(old, new, path, schema.item())
 
 
-def _merge_key(*lists: list) -> str | None:
-    if not all(isinstance(item, dict) for items in lists for item in items):
+def _items(old: dict[str, object], new: dict[str, object], path: str, schema: Schema = NO_SCHEMA) -> Iterator[Difference]:
+    """Compare the items of two lists by their labels, and then their order."""
+    for label in old | new:
+        yield from differences(old.get(label), new.get(label), f"{path}[{label}]", schema)
+    before, after = ([label for label in labels if label in old and label in new] for labels in (old, new))
+    if before != after:
+        yield f"{path} (order)", ", ".join(before), ", ".join(after)
+
+
+def _by_key(old: list[Any], new: list[Any], schema: Schema) -> tuple[dict[str, object], dict[str, object]] | None:
+    """Return the items of both lists by the values that identify them; None if nothing identifies them."""
+    if not all(isinstance(item, dict) for item in [*old, *new]):
         return None
-    for key in _MERGE_KEYS:
-        values = [[item.get(key) for item in items] for items in lists]
-        if all(isinstance(value, str | int) for found in values for value in found) and all(len(set(found)) == len(found) for found in values):
-            return key
+    for keys in filter(None, (schema.keys(), *_KEYS_WITHOUT_SCHEMA)):
+        before, after = _labeled(old, keys), _labeled(new, keys)
+        if before is not None and after is not None:
+            return before, after
     return None
 
 
-def _are_flags(items: list) -> bool:
+def _labeled(items: list[KubeObject], keys: tuple[str, ...]) -> dict[str, object] | None:
+    """Return the items by the values of ``keys``; None if an item lacks one, or two items have the same."""
+    labeled: dict[str, object] = {}
+    for item in items:
+        values = key_values(item, keys)
+        label = "/".join(map(str, values))
+        if label in labeled or not all(isinstance(value, str | int) for value in values):
+            return None
+        labeled[label] = item
+    return labeled
+
+
+def _are_flags(items: list[Any]) -> bool:
     return all(isinstance(item, str) for item in items) and any(re.match(r"--[a-z]", item) for item in items)
 
 
-def _flags(items: list[str]) -> dict[str, object]:
-    """A command line by its flags: ``{"words": .., "--port": "8000", "--verbose": "given"}``; a flag given twice has a list."""
+def _by_flag(items: list[str]) -> dict[str, object]:
+    """Return a command line by flag: ``{"words": .., "--port": "8000", "--verbose": "given"}``. A flag that is given twice has a list."""
     found: dict[str, list[list[str]]] = {}
     current = found.setdefault("words", [[]])[0]
     for item in items:
@@ -183,11 +146,11 @@ def _flags(items: list[str]) -> dict[str, object]:
     return {flag: given[0] if len(given) == 1 else given for flag, given in values.items()}
 
 
-def _sequence(old: list, new: list, path: str) -> Iterator[tuple[str, object, object]]:
-    """By position, as few removals and insertions as explain the difference."""
-    texts = [[json.dumps(item, sort_keys=True) for item in items] for items in (old, new)]
-    for _, start, end, new_start, new_end in difflib.SequenceMatcher(None, *texts, autojunk=False).get_opcodes():
+def _by_position(old: list[Any], new: list[Any], path: str, schema: Schema) -> Iterator[Difference]:
+    """Compare by position, with as few removals and insertions as explain the difference."""
+    before, after = ([json.dumps(item, sort_keys=True) for item in items] for items in (old, new))
+    for _, start, end, new_start, new_end in difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
         for offset in range(max(end - start, new_end - new_start)):
-            before = old[start + offset] if start + offset < end else None
-            after = new[new_start + offset] if new_start + offset < new_end else None
-            yield from differences(before, after, f"{path}[{(start if after is None else new_start) + offset}]")
+            old_item = old[start + offset] if start + offset < end else None
+            new_item = new[new_start + offset] if new_start + offset < new_end else None
+            yield from differences(old_item, new_item, f"{path}[{(start if new_item is None else new_start) + offset}]", schema)
