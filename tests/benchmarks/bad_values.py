@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from scout_chat.chart.render import Case, RenderError, render, render_all
 from scout_chat.core.paths import CHART
-from scout_chat.values.invalid import BadValue, corpus
+from scout_chat.values.invalid import InvalidValue, invalid_values
 
 
 def refusal(case: Case) -> str:
@@ -17,7 +17,7 @@ def refusal(case: Case) -> str:
     return ""
 
 
-def row(name: str, mistake: BadValue) -> tuple[str, bool, bool, bool, bool]:
+def row(name: str, mistake: InvalidValue) -> tuple[str, bool, bool, bool, bool]:
     messages = [refusal(mistake.case(helm)) for helm in ("helm", "helm3")]
     expected = mistake.refused or mistake.words
     keys = {part for path in mistake.set for part in re.findall(r"[A-Za-z][\w-]*", path)}
@@ -28,8 +28,8 @@ def row(name: str, mistake: BadValue) -> tuple[str, bool, bool, bool, bool]:
 
 
 def main() -> None:
-    render_all([mistake.case(helm) for mistake in corpus().values() for helm in ("helm", "helm3")])
-    rows = [row(name, mistake) for name, mistake in corpus().items()]
+    render_all([mistake.case(helm) for mistake in invalid_values().values() for helm in ("helm", "helm3")])
+    rows = [row(name, mistake) for name, mistake in invalid_values().items()]
     print("| mistake | Helm 4 refuses | Helm 3 refuses | names the path | templates refuse too |\n|---|---|---|---|---|")
     for name, *marks in rows:
         print(f"| {name} | {' | '.join('yes' if mark else 'no' for mark in marks)} |")

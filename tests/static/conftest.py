@@ -13,7 +13,7 @@ from scout_chat.chart.scenarios import scenario, scenarios
 from scout_chat.cli import app
 from scout_chat.core.paths import CHART
 from scout_chat.core.pins import pins
-from scout_chat.values.invalid import corpus
+from scout_chat.values.invalid import invalid_values
 
 from tests.conftest import HAVE_CHARTS
 
@@ -35,7 +35,7 @@ def wanted(paths: list[str]) -> list[Case]:
         for case in scenarios().values()
         for variant in (case, replace(case, helm="helm3"), *(replace(case, kubernetes=minor) for minor in pins().kubernetes))
     ]
-    for mistake in corpus().values():
+    for mistake in invalid_values().values():
         cases.append(mistake.case())
         cases += [mistake.case(schema=False)] if mistake.words and mistake.refused else []
     return cases

@@ -1,4 +1,4 @@
-"""Proves: what the documents say of values is what the schema and the defaults say, and every example of values in them is accepted.
+"""Proves: the documents agree with the schema and the defaults, and every example of values in them is accepted.
 
 It does not prove that a description is true.
 """
@@ -17,31 +17,28 @@ from scout_chat.chart import upstream
 from scout_chat.chart.render import refusal, render
 from scout_chat.chart.scenarios import scenario
 from scout_chat.core import kubeyaml
+from scout_chat.core.kubeyaml import KubeObject
 from scout_chat.core.paths import CHART, ROOT
 from scout_chat.core.pins import pins
 from scout_chat.core.tools import tool
 from scout_chat.values import docs, schema
+from scout_chat.values.keys import Key, sections
 
 from tests.static.conftest import chart
 
 DOCUMENTS = [ROOT / "README.md", CHART / "README.md", ROOT / "tests" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-@cache
-def built() -> dict:
-    return schema.build()
+def all_keys() -> list[Key]:
+    return [key for section in sections() for key in section.keys]
 
 
-def entries() -> list[docs.Entry]:
-    return [entry for section in docs.sections() for entry in section.entries]
+def validator(node: KubeObject) -> jsonschema_rs.Draft7Validator:
+    return jsonschema_rs.Draft7Validator({**node, "definitions": schema.build()["definitions"]})
 
 
-def validator(node: dict) -> jsonschema_rs.Draft7Validator:
-    return jsonschema_rs.Draft7Validator({**node, "definitions": built()["definitions"]})
-
-
-def nodes(node: dict, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], dict]]:
-    """Every key of this schema and of the definitions that are not Kubernetes', with where it stands."""
+def nodes(node: KubeObject, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], KubeObject]]:
+    """Yield the path and the schema of every key, also of the definitions, but not of Kubernetes' types."""
     for key, child in node.get("properties", {}).items():
         yield (*path, key), child
         yield from nodes(child, (*path, key))
@@ -52,13 +49,13 @@ def nodes(node: dict, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, .
 
 
 def test_the_committed_files_are_as_generated() -> None:
-    """If this fails after a change that you meant: scout-chat generate, read git diff, commit it."""
+    """If this fails after an intended change: run scout-chat generate, read git diff, and commit it."""
     stale = [path.name for path, text in docs.generated_files().items() if not path.exists() or path.read_text() != text]
     assert stale == []
 
 
 def test_a_hand_edited_table_is_noticed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Planted: somebody changes a default in the README's table; what stands around the table is theirs."""
+    """Planted: someone changes a default in the README's table. The text around the table is written by hand and stays."""
     copy = tmp_path / "README.md"
     monkeypatch.setattr(docs, "README", copy)
     ours = (CHART / "README.md").read_text()
@@ -69,18 +66,18 @@ def test_a_hand_edited_table_is_noticed(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 
 def test_every_own_key_has_a_description() -> None:
-    own = [entry for entry in entries() if entry.path.split(".")[0] in {"global", *built()["properties"]} - pins().charts.keys()]
+    own = [key for key in all_keys() if key.path.split(".")[0] in {"global", *schema.build()["properties"]} - pins().charts.keys()]
     assert len(own) > 50
-    assert [entry.path for entry in own if not entry.description] == []
+    assert [key.path for key in own if not key.description] == []
 
 
-def test_what_is_closed_has_a_reason() -> None:
-    assert [entry.path for entry in entries() if entry.closed and not entry.description] == []
+def test_every_closed_key_has_a_reason() -> None:
+    assert [key.path for key in all_keys() if key.closed and not key.description] == []
 
 
-def test_every_example_is_accepted_where_it_stands() -> None:
+def test_every_example_of_the_schema_is_accepted_by_its_key() -> None:
     refused, seen = [], 0
-    for path, node in nodes(built()):
+    for path, node in nodes(schema.build()):
         for example in node.get("examples", []):
             seen += 1
             refused += [f"{'.'.join(path)}: {example}"] if not validator(node).is_valid(example) else []
@@ -88,24 +85,25 @@ def test_every_example_is_accepted_where_it_stands() -> None:
 
 
 def test_the_defaults_are_accepted() -> None:
-    """As Helm checks them: this chart's values over the upstream charts'. What they lack, a model and a sign-in, the templates ask for."""
-    assert [f"{error.instance_path}: {error.message}" for error in validator(built()).iter_errors(defaults())] == []
+    """As Helm checks them: this chart's values merged over those of the upstream charts. The templates check for the model and the sign-in."""
+    assert [f"{error.instance_path}: {error.message}" for error in validator(schema.build()).iter_errors(defaults())] == []
 
 
 def documented(path: Path) -> dict[str, str]:
-    """Key to the default that the file's tables say."""
+    """Return the default of each key in the file's tables."""
     rows = [re.split(r"(?<!\\)\|", line)[1:-1] for line in path.read_text().splitlines() if re.match(r"\| `[^`]+` \|.*\|$", line)]
     return {cells[0].strip().strip("`"): cells[2].strip() for cells in rows if len(cells) == 4}
 
 
 @cache
-def defaults() -> dict:
-    """Every default: this chart's own, and the upstream charts' as it leaves them."""
-    return kubeyaml.load((CHART / "values.yaml").read_text()) | {name: upstream.values_of(name) for name in pins().charts}
+def defaults() -> KubeObject:
+    """Return every default: this chart's, and those of the upstream charts as this chart leaves them."""
+    ours: KubeObject = kubeyaml.load((CHART / "values.yaml").read_text())
+    return ours | {name: upstream.values_of(name) for name in pins().charts}
 
 
-def real(path: str) -> object:
-    """The default at the path, or None."""
+def default_of(path: str) -> object:
+    """Return the default at the path, or None."""
     value: object = defaults()
     for key in path.split("."):
         value = value.get(key) if isinstance(value, dict) else None
@@ -114,23 +112,23 @@ def real(path: str) -> object:
 
 @pytest.mark.parametrize("path", [docs.TARGET, docs.README], ids=lambda path: path.parent.name)
 def test_every_documented_default_is_the_real_one(path: Path) -> None:
-    """Read from the Markdown, not from what wrote it."""
+    """Reads the Markdown file, not the code that writes it."""
     wrong, shown = [], 0
     for key, default in documented(path).items():
         if default.startswith("`"):
             shown += 1
-            said = json.loads(default.strip("`").replace(r"\|", "|"))
-            wrong += [f"{key}: {said}"] if said != real(key) else []
+            value = json.loads(default.strip("`").replace(r"\|", "|"))
+            wrong += [f"{key}: {value}"] if value != default_of(key) else []
         elif default.startswith("in ") or default.startswith("the upstream"):
-            wrong += [f"{key}: {default}"] if real(key) in (None, "", [], {}) else []
+            wrong += [f"{key}: {default}"] if default_of(key) in (None, "", [], {}) else []
     assert shown > 60 and wrong == []
 
 
 def schema_paths() -> set[str]:
-    """Every key that values can have, as the documents write it; Kubernetes' own types are leaves."""
-    definitions = built()["definitions"]
+    """Return the path of every key that the values may have, as the documents write it. Keys inside Kubernetes' types are left out."""
+    definitions = schema.build()["definitions"]
 
-    def walk(node: dict, path: str) -> Iterator[str]:
+    def walk(node: KubeObject, path: str) -> Iterator[str]:
         node, name = schema.resolved(node, definitions)
         if name[:1].isupper() or name == "modelSpec":
             return
@@ -140,12 +138,12 @@ def schema_paths() -> set[str]:
             yield from walk(child, below)
 
     copies = {f"{name}.global" for name in pins().charts}
-    return set(walk(built(), "")) - copies | set(walk({"properties": definitions["modelSpec"]["properties"]}, ""))
+    return set(walk(schema.build(), "")) - copies | set(walk({"properties": definitions["modelSpec"]["properties"]}, ""))
 
 
-def test_no_documented_key_is_one_that_the_schema_lacks_and_none_is_left_out() -> None:
-    """Below a closed key nothing is written; a map that only holds keys may stand without a row of its own."""
-    documents, closed = documented(docs.TARGET), [entry.path for entry in entries() if entry.closed]
+def test_the_documented_keys_are_those_of_the_schema() -> None:
+    """Keys below a closed key are not documented, and a map that only holds keys may have no row."""
+    documents, closed = documented(docs.TARGET), [key.path for key in all_keys() if key.closed]
     assert documents.keys() - schema_paths() == set()
     missing = schema_paths() - documents.keys()
     missing = {path for path in missing if not any(path.startswith(f"{above}.") for above in [*closed, *documents])}
@@ -153,62 +151,62 @@ def test_no_documented_key_is_one_that_the_schema_lacks_and_none_is_left_out() -
 
 
 def blocks() -> list[tuple[str, str]]:
-    """Every YAML block of the documents that is values of this chart: its top keys are this chart's."""
+    """Return every YAML block in the documents that has a top-level key of this chart, with its place."""
     found = []
     for path in DOCUMENTS:
         for number, text in enumerate(re.findall(r"^ *```ya?ml\n(.*?)^ *```", path.read_text(), re.MULTILINE | re.DOTALL)):
             value = kubeyaml.load(text)
-            if isinstance(value, dict) and value.keys() & built()["properties"].keys():
+            if isinstance(value, dict) and value.keys() & schema.build()["properties"].keys():
                 found.append((f"{path.relative_to(ROOT)}[{number}]", text))
     return found
 
 
 @pytest.mark.parametrize(("where", "text"), blocks(), ids=[where for where, _ in blocks()])
 def test_every_example_of_values_is_accepted(where: str, text: str) -> None:
-    """Laid over a preset and rendered, by schema and templates: what a reader copies works."""
+    """By the schema and by the templates, with a preset below it: an example works for a reader who copies it."""
     case = replace(scenario("gpt-oss"), name="gpt-oss", values=("gpt-oss",), extra=json.dumps(kubeyaml.load(text)))
     assert render(case, chart("gpt-oss"))
 
 
-def test_there_are_examples() -> None:
+def test_both_readmes_have_examples_of_values() -> None:
     assert {where.partition("[")[0] for where, _ in blocks()} >= {"README.md", "charts/scout-chat/README.md"}
 
 
-def test_an_example_that_rots_is_noticed() -> None:
-    """Planted: a key of the README's example gets another name in the schema."""
+def test_an_outdated_example_is_noticed() -> None:
+    """Planted: a key of the README's example has another name in the schema."""
     (text,) = [text for where, text in blocks() if where == "README.md[0]"]
     values = upstream.merge(defaults(), kubeyaml.load(text))
-    assert validator(built()).is_valid(values)
-    renamed = json.loads(json.dumps(built()).replace('"clientId"', '"clientID"'))
+    assert validator(schema.build()).is_valid(values)
+    renamed = json.loads(json.dumps(schema.build()).replace('"clientId"', '"clientID"'))
     assert not jsonschema_rs.Draft7Validator(renamed).is_valid(values)
 
 
-def test_the_charts_readme_names_the_versions_that_are_pinned() -> None:
-    said = (CHART / "README.md").read_text().partition(docs.BEGIN)[0]
+def test_the_charts_readme_names_the_pinned_versions() -> None:
+    text = (CHART / "README.md").read_text().partition(docs.BEGIN)[0]
     for name, pin in pins().charts.items():
-        assert f"| chart {name} | {pin.version}" in said
-    assert kubeyaml.load((CHART / "Chart.yaml").read_text())["appVersion"] in said
-    assert f"run on {pins().kubernetes[0]}" in said
+        assert f"| chart {name} | {pin.version}" in text
+    assert kubeyaml.load((CHART / "Chart.yaml").read_text())["appVersion"] in text
+    assert f"run on {pins().kubernetes[0]}" in text
     for helm in ("helm", "helm3"):
-        assert pins().tools[helm].version.rpartition(".")[0] in said
-    assert upstream.recorded("open-webui")["appVersion"] not in said
+        assert pins().tools[helm].version.rpartition(".")[0] in text
+    assert upstream.recorded("open-webui")["appVersion"] not in text
 
 
 LINK = r"\]\((?!https?://|#)([^)#]+)"
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_links_of_the_documents_lead_somewhere(path: Path) -> None:
+def test_every_relative_link_leads_to_a_file(path: Path) -> None:
     assert [link for link in re.findall(LINK, path.read_text()) if not (path.parent / link).exists()] == []
 
 
-def test_the_tutorial_lists_every_test_file() -> None:
-    said = set(re.findall(r"^\| `(test_\w+\.py)` \| \S", (ROOT / "tests" / "README.md").read_text(), re.MULTILINE))
-    assert said == {path.name for tier in ("static", "cluster") for path in (ROOT / "tests" / tier).glob("test_*.py")}
+def test_the_tests_readme_lists_every_test_file() -> None:
+    listed = set(re.findall(r"^\| `(test_\w+\.py)` \| \S", (ROOT / "tests" / "README.md").read_text(), re.MULTILINE))
+    assert listed == {path.name for tier in ("static", "cluster") for path in (ROOT / "tests" / tier).glob("test_*.py")}
 
 
 def refusals() -> list[tuple[str, str]]:
-    """Each `helm install` that the documents show as refused, and what they say that Helm says."""
+    """Return the arguments of each `helm install` that the documents show as refused, with the message that they show."""
     found = []
     for path in DOCUMENTS:
         for block in re.findall(r"^```\n(\$ helm install.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL):
@@ -216,14 +214,14 @@ def refusals() -> list[tuple[str, str]]:
     return found
 
 
-@pytest.mark.parametrize(("arguments", "said"), refusals(), ids=lambda text: text.split()[-1][-40:])
-def test_a_refusal_in_the_documents_is_what_helm_says(arguments: str, said: str) -> None:
-    """Line breaks aside. The chart is rendered where the document installs it."""
+@pytest.mark.parametrize(("arguments", "message"), refusals(), ids=lambda text: text.split()[-1][-40:])
+def test_helm_refuses_with_the_message_in_the_documents(arguments: str, message: str) -> None:
+    """Line breaks may differ. The test renders the chart that the document installs."""
     name, _, *options = arguments.split()
     result = subprocess.run([tool("helm"), "template", name, str(chart("local")), *options], cwd=ROOT, capture_output=True, text=True)
     assert result.returncode
-    assert refusal(said.replace("INSTALLATION FAILED: ", "")).split() == refusal(result.stderr).split()
+    assert refusal(message.replace("INSTALLATION FAILED: ", "")).split() == refusal(result.stderr).split()
 
 
-def test_there_are_refusals() -> None:
+def test_the_documents_show_refusals() -> None:
     assert len(refusals()) >= 2

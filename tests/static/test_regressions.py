@@ -16,7 +16,7 @@ from scout_chat.chart.scenarios import scenario, scenarios
 from scout_chat.core import kubeyaml
 from scout_chat.core.paths import CHART, PRESETS, ROOT
 from scout_chat.core.tools import tool
-from scout_chat.values.invalid import corpus
+from scout_chat.values.invalid import invalid_values
 
 from tests.static.conftest import one, rendered
 
@@ -83,7 +83,7 @@ def test_bad_values_and_the_document_name_the_same_defects() -> None:
     """Each file under tests/bad that names a defect stands in that defect's row, and what stands in a row of D names it."""
     text = DOCUMENT.read_text()
     defects = rows(text, "D")
-    for name, mistake in corpus().items():
+    for name, mistake in invalid_values().items():
         said = set(re.findall(r"\bD\d+\b", mistake.defect))
         shown = {row for row, cells in defects.items() if f"`tests/bad/{name}.yaml`" in cells[-1]}
         assert said == shown, f"tests/bad/{name}.yaml says {mistake.defect!r}, docs/old-role.md has it in {shown}"

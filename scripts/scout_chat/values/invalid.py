@@ -1,4 +1,4 @@
-"""The corpus of bad values under tests/bad: each file is one mistake, and the message that a user must see."""
+"""Read the invalid values in tests/bad: each file is one mistake, with the message that a user must see."""
 
 import json
 from dataclasses import replace
@@ -15,14 +15,14 @@ from scout_chat.core.paths import ROOT
 FOLDER = ROOT / "tests" / "bad"
 
 
-class BadValue(BaseModel):
-    """One mistake.
+class InvalidValue(BaseModel):
+    """One mistake in the values.
 
-    ``over`` is the scenario that it is made in (empty: the chart's own defaults), ``set`` the values by their paths, ``release`` a
-    release's name. ``refused`` is what values.schema.json says, with the value's path; without it the schema cannot know. ``words``
-    is what the templates say, which no option skips; without them the schema alone knows. ``defect`` names what it would have caught:
-    a defect of the old role, or D1 to D20 of the vllm-stack chart. ``alone``: a rule between values, so no other mistake is made with it.
-    ``why`` is the comment that the file begins with.
+    ``over`` is the scenario whose values it changes; empty for the chart's defaults. ``set`` maps paths to values, ``release`` is the
+    release's name. ``refused`` is the schema's message, with the value's path; empty if the schema cannot detect the mistake. ``words``
+    is the templates' message, which no Helm option skips; empty if only the schema detects the mistake. ``defect`` names the defect that
+    the check prevents: one of the old role, or D1 to D20 of the vllm-stack chart. ``alone``: the mistake breaks a rule between values, so
+    it is not combined with others. ``why`` is the comment at the top of the file.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -36,19 +36,21 @@ class BadValue(BaseModel):
     why: str = ""
 
     def case(self, helm: str = "helm", schema: bool = True) -> Case:
+        """Return the inputs of the render that must be refused."""
         base = scenario(self.over) if self.over else Case("defaults")
         return replace(base, json=self.settings(), release=self.release, helm=helm, schema=schema)
 
     def settings(self) -> tuple[str, ...]:
+        """Return the values as arguments of ``--set-json``."""
         return tuple(f"{path}={json.dumps(value)}" for path, value in self.set.items())
 
 
 @cache
-def corpus() -> dict[str, BadValue]:
-    """Every mistake by its file's name."""
+def invalid_values() -> dict[str, InvalidValue]:
+    """Return every mistake by the name of its file."""
     return {file.stem: _read(file.read_text()) for file in sorted(FOLDER.glob("*.yaml"))}
 
 
-def _read(text: str) -> BadValue:
+def _read(text: str) -> InvalidValue:
     comment = [line.removeprefix("# ") for line in takewhile(lambda line: line.startswith("#"), text.splitlines())]
-    return BadValue.model_validate(kubeyaml.load(text) | {"why": " ".join(comment)})
+    return InvalidValue.model_validate(kubeyaml.load(text) | {"why": " ".join(comment)})
