@@ -1,105 +1,96 @@
-"""A real node for the whole session, and one release on it at a time.
+"""Fixtures of the cluster tier: a real node for the whole session, and a namespace for each module.
 
-Files run in alphabetical order and their tests in theirs: they follow a release through its life, so a failed install stops what
-builds on it. The node is brought down by the last test, or left with ``SCOUT_CHAT_KEEP_NODE=1`` to look at.
+The one fixture that modules share is the node. ``provider`` brings it up at the start of every module, so a module may take it down.
+Every module installs its releases in its own namespace and removes them at its end. Only one release at a time can have the chat's
+NodePort, and only one engine at a time has the two cores. So modules run in any order, but never at the same time.
+
+``pytest tests/cluster/test_affinity.py`` runs one module, and ``--random-order-bucket=module`` of pytest-random-order shuffles the
+modules and the tests in them. A module whose tests follow one release through its life, or share an engine that takes a minute to
+start, says ``pytestmark = pytest.mark.random_order(disabled=True)``: its own tests then stay in the order of the file.
+
+SCOUT_CHAT_KEEP_NODE=1 uses a node that is up, and leaves it up.
+
+Of pytest-helm-charts the tests take the fixtures below and the functions that wait. Its plugin is off (pyproject.toml): it would load
+the cluster clients in the static tier too.
 """
 
 import os
-import re
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 
 import kubernetes
 import pytest
+from pytest_helm_charts.fixtures import kube_cluster
+from pytest_helm_charts.k8s.fixtures import namespace_factory
 from scout_chat.chart.render import Case
-from scout_chat.chat import install, quickstart, readiness
-from scout_chat.chat.open_webui import WebUI
+from scout_chat.chat import quickstart
 from scout_chat.cluster.kubectl import Kubectl
 from scout_chat.cluster.provider import Provider, choose
-from scout_chat.core.tools import tool
+
+from tests.support.releases import own_namespace
+
+__all__ = ["kube_cluster", "namespace_factory"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test of this folder as ``cluster``."""
     for item in items:
         item.add_marker("cluster")
 
 
 @pytest.fixture(scope="session")
-def provider() -> Iterator[Provider]:
-    module = choose()
+def session_node() -> Iterator[Provider]:
+    """The provider of this machine, prepared. Its node is taken down at the end of the session."""
+    provider = choose()
     keep = os.environ.get("SCOUT_CHAT_KEEP_NODE")
     if not keep:
-        if "running" in module.status().values():
+        if "running" in provider.status().values():
             pytest.exit("the cluster tests need the node to themselves: make chat-down", returncode=1)
-        # What a killed run left is another release's.
-        module.down()
-    for prepare in module.preparations.values():
+        # An interrupted run may have left a node with its releases.
+        provider.down()
+    for prepare in provider.preparations.values():
         prepare(print)
-    module.up()
-    # pytest-helm-charts takes the cluster from here.
-    os.environ["KUBECONFIG"] = str(module.kubeconfig())
-    yield module
+    yield provider
     if not keep:
-        module.down()
+        provider.down()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
+def provider(session_node: Provider) -> Provider:
+    """The session's node, up. The module before may have taken it down."""
+    if set(session_node.status().values()) != {"running"}:
+        session_node.up()
+    return session_node
+
+
+@pytest.fixture(scope="module")
 def one_node(provider: Provider) -> None:
-    """For tests that run programs from the one-node cluster's store."""
+    """Skip the test on kind: it needs packages or models from the one-node cluster's store."""
     if provider.name != "one-node":
-        pytest.skip("its packages and tiny models are in the store of the one-node cluster alone")
+        pytest.skip("its packages and tiny models are in the store of the one-node cluster only")
 
 
-@pytest.fixture(scope="session")
-def api(provider: Provider) -> kubernetes.client.CoreV1Api:
-    kubernetes.config.load_kube_config(str(provider.kubeconfig()))
+@pytest.fixture(scope="module")
+def kube_config(provider: Provider) -> str:
+    """The kubeconfig that pytest-helm-charts connects with."""
+    return str(provider.kubeconfig())
+
+
+@pytest.fixture(scope="module")
+def api(kube_config: str) -> kubernetes.client.CoreV1Api:
+    """A client of the node. A new node has new certificates, so no module uses the client of another."""
+    kubernetes.config.load_kube_config(kube_config)
     return kubernetes.client.CoreV1Api()
 
 
-@pytest.fixture(scope="session")
-def local(provider: Provider) -> Case:
-    """The local preset on a port of the node."""
-    return quickstart.local_case(provider.chat_url())
-
-
-def deploy(case: Case, provider: Provider) -> str:
-    """Installs or upgrades and waits as ``make chat`` does. Returns Helm's output."""
-    output = install.install(case, provider.kubeconfig())
-    readiness.wait_for_pods(Kubectl(provider.kubeconfig(), case.namespace), case, print)
-    return output
-
-
-def signed_in(account: quickstart.Account) -> WebUI:
-    """A client of the account's, once the chat lists the model."""
-    ui = WebUI(account.url).sign_in(account.email, account.password)
-    readiness.wait_for_model(ui, account.model)
-    return ui
-
-
-@contextmanager
-def forwarded(provider: Provider, namespace: str, deployment: str, port: int = 8000) -> Iterator[str]:
-    """The address of the deployment's port, on a port of this machine."""
-    base = [tool("kubectl"), f"--kubeconfig={provider.kubeconfig()}", f"--namespace={namespace}"]
-    with subprocess.Popen([*base, "port-forward", f"deployment/{deployment}", f":{port}"], stdout=subprocess.PIPE, text=True) as process:
-        try:
-            yield f"http://{re.search(r'127.0.0.1:[0-9]+', process.stdout.readline())[0]}"
-        finally:
-            process.terminate()
-
-
-@contextmanager
-def own_namespace(provider: Provider, name: str) -> Iterator[Kubectl]:
-    """A namespace for a module's own releases, gone with everything in it afterwards. What a killed run left goes first."""
-    kubectl = Kubectl(provider.kubeconfig(), name)
-    kubectl.run("delete", "namespace", name, "--ignore-not-found", "--wait=true")
-    kubectl.run("create", "namespace", name)
-    try:
+@pytest.fixture(scope="module")
+def namespace(request: pytest.FixtureRequest, provider: Provider) -> Iterator[Kubectl]:
+    """kubectl in a namespace with the module's name: ``sign-in`` for test_sign_in.py. It is deleted at the end of the module."""
+    name = request.path.stem.removeprefix("test_").replace("_", "-")
+    with own_namespace(provider, name) as kubectl:
         yield kubectl
-    finally:
-        kubectl.run("delete", "namespace", name, "--wait=false")
 
 
-def with_sets(case: Case, *sets: str) -> Case:
-    return replace(case, sets=(*case.sets, *sets))
+@pytest.fixture(scope="module")
+def local(provider: Provider) -> Case:
+    """The local preset on a NodePort, in the default namespace of ``make chat``."""
+    return quickstart.local_case(provider.chat_url())

@@ -4,13 +4,13 @@ vLLM builds the model's class from the same config.json, without weights or a GP
 is put in a GPU's place). It does not prove how much memory a GPU has left for the cache.
 """
 
-from pathlib import Path
-
+from scout_chat.core.kubeyaml import KubeObject
+from scout_chat.core.paths import ROOT
 from scout_chat.planning import architecture, catalog
 from scout_chat.planning.kv_cache import GIB, Cache
 from scout_chat.vllm import extract
 
-SCRIPT = Path(__file__).with_name("vllm_kv.py")
+SCRIPT = ROOT / "tests/support/vllm_kv.py"
 # GPUs, the cache's numbers, tokens in a step, context, GiB. One is too small to start, one shorter than any window, one longer than most models.
 SETTINGS = [
     (1, "auto", 2048, 8192, 7.3),
@@ -55,7 +55,7 @@ NEMOTRON = {
 }
 
 
-def changed(name: str, **keys: object) -> dict:
+def changed(name: str, **keys: object) -> KubeObject:
     """A catalogue's model with other keys in its config.json."""
     config = catalog.models()[name].config
     return {**config, "text_config": {**config["text_config"], **keys}} if "text_config" in config else {**config, **keys}
@@ -77,12 +77,12 @@ ODD = {
 }
 
 
-def configs() -> dict[str, dict]:
+def configs() -> dict[str, KubeObject]:
     """Every model of the catalogue, and the odd ones."""
     return {name: model.config for name, model in catalog.models().items()} | ODD
 
 
-def questions() -> list[dict]:
+def questions() -> list[KubeObject]:
     asked = []
     for name, config in configs().items():
         model = architecture.read(config)
@@ -93,7 +93,7 @@ def questions() -> list[dict]:
     return asked
 
 
-def planned(question: dict) -> dict:
+def planned(question: KubeObject) -> KubeObject:
     """The planner's answer in the same words."""
     cache = Cache(
         architecture.read(question["config"]), question["tensor_parallel"], question["kv_dtype"], question["max_num_batched_tokens"], question["device"]
@@ -105,7 +105,7 @@ def planned(question: dict) -> dict:
     return {"name": question["name"], **said}
 
 
-def comparable(answer: dict) -> dict:
+def comparable(answer: KubeObject) -> KubeObject:
     """vLLM's answer, less what the planner does not say; a refusal for want of memory is one, another would be a failure of the test."""
     if "error" in answer:
         assert "To serve at least one request" in answer["error"] or "No available memory" in answer["error"], answer

@@ -12,7 +12,6 @@ import json
 import os
 import re
 import subprocess
-import time
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -51,7 +50,7 @@ class Run:
 
     def releases(self, values: str) -> list[tuple[str, ...]]:
         """The steps of each release that was installed with the values file, in order."""
-        steps = defaultdict(list)
+        steps: defaultdict[str, list[str]] = defaultdict(list)
         for command, release, rest in re.findall(r"^>>> helm (install|upgrade|test|uninstall) (\S+) (.*)$", self.output, re.MULTILINE):
             chart, *options = rest.split()
             if command == "install" and Path(options[options.index("--values") + 1] if "--values" in options else "").name != values:
@@ -146,17 +145,20 @@ def test_every_release_ran_the_test_of_the_chart(run: Run) -> None:
 
 def test_nothing_is_left_of_its_releases(run: Run) -> None:
     """What helm uninstall keeps (the chat's volume, the Secret, the weights) goes with the namespace."""
-    deadline = time.monotonic() + 60
-    while left := left_of(run.namespaces()):
-        assert time.monotonic() < deadline, left
-        time.sleep(1)
+    if left := left_of(run.namespaces()):
+        OneNode().kubectl("wait", "--for=delete", *left, "--timeout=60s")
+    assert left_of(run.namespaces()) == []
 
 
 def left_of(namespaces: list[str]) -> list[str]:
-    """The namespaces themselves, and volumes that were claimed from them."""
+    """Return the namespaces that still exist, and the volumes that were claimed from them, as kind/name."""
     objects = json.loads(OneNode().kubectl("get", "namespaces,persistentvolumes", "--output=json"))["items"]
-    places = {item["metadata"]["name"]: item.get("spec", {}).get("claimRef", {}).get("namespace", item["metadata"]["name"]) for item in objects}
-    return [name for name, namespace in places.items() if namespace in namespaces]
+    spaces = [item["metadata"]["name"] for item in objects if item["kind"] == "Namespace"]
+    volumes = {item["metadata"]["name"]: item["spec"].get("claimRef", {}).get("namespace") for item in objects if item["kind"] == "PersistentVolume"}
+    return [
+        *(f"namespace/{name}" for name in spaces if name in namespaces),
+        *(f"persistentvolume/{name}" for name, namespace in volumes.items() if namespace in namespaces),
+    ]
 
 
 CONFIG_MAP = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: small}\n"

@@ -1,31 +1,33 @@
 """Proves: an answer arrives whole although the pod of its engine, or of the vLLM project's router, is deleted in the middle.
 
-The pod in its place answers the next question. Installs the local preset as release ``chat`` in namespace ``chat``, over what earlier
-releases kept there, and removes it.
+The pod in its place answers the next question.
 
-Does not prove: production-stack's router (its image is in no package registry); answers that outlast a grace period; the loss of a node.
+Does not prove: anything of production-stack's router (its image is in no package registry), of answers that outlast a grace period, or of
+the loss of a node.
 """
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import kubernetes
 import pytest
 from scout_chat.chart.render import Case
-from scout_chat.chat import install, quickstart, readiness
+from scout_chat.chat import quickstart, readiness
 from scout_chat.chat.open_webui import WebUI
 from scout_chat.chat.turn import Answer
 from scout_chat.cluster.kubectl import Kubectl
 from scout_chat.cluster.provider import Provider
 
-from tests.cluster.conftest import deploy, signed_in, with_sets
+from tests.support.releases import installed, pods_of, signed_in, with_sets
 
 Api = kubernetes.client.CoreV1Api
+NAMESPACE = "draining"
 
-# A quarter of a minute on two cores: longer than the preStop of the router.
+# The answer takes a quarter of a minute on two cores, longer than the preStop hook of the router.
 STORY = "Tell me a long story about a fox."
 TOKENS = 400
-# What the engine still has to say has to fit its --shutdown-timeout, while the pod in its place starts on the same cores.
+# Pieces that the engine has left when it is deleted. They must fit its --shutdown-timeout while the next pod starts on the same cores.
 LEFT_TO_THE_ENGINE = 100
 
 ENGINE = ("serving-engine", "vllm", "[shutdown] API server: shutdown triggered")
@@ -33,16 +35,15 @@ ROUTER = ("router", "router", "Received terminate signal")
 
 
 class Deletion:
-    """Deletes the pod of a component once ``after`` pieces of an answer have come, as an eviction or a rollout does.
+    """Deletes the pod of a component after ``after`` pieces of an answer, as an eviction or a rollout does.
 
-    ``pieces_after_signal`` counts what came when the pod's own log had told of its SIGTERM.
+    ``pieces_after_signal`` counts the pieces that came after the pod's own log told of SIGTERM.
     """
 
-    def __init__(self, api: Api, namespace: str, component: tuple[str, str, str], after: int) -> None:
+    def __init__(self, api: Api, kubectl: Kubectl, component: tuple[str, str, str], after: int) -> None:
         label, self._container, self._sign = component
-        self._api, self._namespace, self._after = api, namespace, after
-        pods = api.list_namespaced_pod(namespace, label_selector=f"app.kubernetes.io/component={label}").items
-        (self.pod,) = [pod.metadata.name for pod in pods if not pod.metadata.deletion_timestamp]
+        self._api, self._after = api, after
+        (self.pod,) = pods_of(kubectl, label)
         self._signalled = threading.Event()
         self._pieces = self.pieces_after_signal = 0
         threading.Thread(target=self._follow_log, daemon=True).start()
@@ -51,27 +52,26 @@ class Deletion:
         self._pieces += 1
         self.pieces_after_signal += self._signalled.is_set()
         if self._pieces == self._after:
-            self._api.delete_namespaced_pod(self.pod, self._namespace)
+            self._api.delete_namespaced_pod(self.pod, NAMESPACE)
 
     def _follow_log(self) -> None:
-        """Ends with the container."""
-        lines = kubernetes.watch.Watch().stream(self._api.read_namespaced_pod_log, name=self.pod, namespace=self._namespace, container=self._container)
+        """Set ``_signalled`` when the log tells of SIGTERM. Ends with the container."""
+        lines = kubernetes.watch.Watch().stream(self._api.read_namespaced_pod_log, name=self.pod, namespace=NAMESPACE, container=self._container)
         if any(self._sign in line for line in lines):
             self._signalled.set()
 
 
 @pytest.fixture(scope="module")
-def release(local: Case, provider: Provider) -> Iterator[Case]:
-    """Greedy decoding on one thread: the same question has the same answer, and the limit gives it its length."""
-    case = with_sets(local, f"global.llm.parameters.max_tokens={TOKENS}")
-    deploy(case, provider)
-    yield case
-    install.uninstall(case, provider.kubeconfig())
+def release(local: Case, namespace: Kubectl, provider: Provider) -> Iterator[Case]:
+    """Decoding is greedy and on one thread: the same question has the same answer, and the limit gives it its length."""
+    case = replace(with_sets(local, f"global.llm.parameters.max_tokens={TOKENS}"), namespace=NAMESPACE)
+    with installed(case, provider):
+        yield case
 
 
 @pytest.fixture(scope="module")
 def account(release: Case, provider: Provider) -> quickstart.Account:
-    return quickstart.account(provider)
+    return quickstart.account(provider, release)
 
 
 @pytest.fixture(scope="module")
@@ -80,9 +80,9 @@ def person(account: quickstart.Account) -> WebUI:
 
 
 @pytest.fixture(autouse=True)
-def settled(person: WebUI, account: quickstart.Account, release: Case, provider: Provider) -> None:
-    """Pods in the place of the deleted ones are ready, also after a test that failed half-way."""
-    wait_until_it_serves(person, account, release, provider)
+def settled(person: WebUI, account: quickstart.Account, release: Case, namespace: Kubectl) -> None:
+    """The pods that replace deleted ones are ready, even after a test that failed."""
+    wait_until_it_serves(person, account, release, namespace)
 
 
 @pytest.fixture(scope="module")
@@ -93,27 +93,28 @@ def undisturbed(person: WebUI, account: quickstart.Account) -> Answer:
 
 
 def test_an_engine_that_is_deleted_finishes_its_answer(
-    person: WebUI, account: quickstart.Account, undisturbed: Answer, release: Case, api: Api, provider: Provider
+    person: WebUI, account: quickstart.Account, undisturbed: Answer, release: Case, namespace: Kubectl, api: Api
 ) -> None:
-    deletion = Deletion(api, release.namespace, ENGINE, after=undisturbed.events - LEFT_TO_THE_ENGINE)
+    deletion = Deletion(api, namespace, ENGINE, after=undisturbed.events - LEFT_TO_THE_ENGINE)
     answer = person.chat(STORY, account.model, on_text=deletion.piece)
     assert deletion.pieces_after_signal
     assert answer.text == undisturbed.text
-    wait_until_it_serves(person, account, release, provider)
+    wait_until_it_serves(person, account, release, namespace)
     assert "Paris" in person.chat(quickstart.QUESTION, account.model).text
 
 
-def test_a_router_that_is_deleted_hands_the_answer_on_to_its_end(
-    person: WebUI, account: quickstart.Account, undisturbed: Answer, release: Case, api: Api, provider: Provider
+def test_a_router_that_is_deleted_forwards_the_whole_answer(
+    person: WebUI, account: quickstart.Account, undisturbed: Answer, release: Case, namespace: Kubectl, api: Api
 ) -> None:
-    deletion = Deletion(api, release.namespace, ROUTER, after=1)
+    deletion = Deletion(api, namespace, ROUTER, after=1)
     answer = person.chat(STORY, account.model, on_text=deletion.piece)
     assert deletion.pieces_after_signal
     assert answer.text == undisturbed.text
-    wait_until_it_serves(person, account, release, provider)
+    wait_until_it_serves(person, account, release, namespace)
     assert "Paris" in person.chat(quickstart.QUESTION, account.model).text
 
 
-def wait_until_it_serves(person: WebUI, account: quickstart.Account, release: Case, provider: Provider) -> None:
-    readiness.wait_for_pods(Kubectl(provider.kubeconfig(), release.namespace), release, print)
+def wait_until_it_serves(person: WebUI, account: quickstart.Account, release: Case, kubectl: Kubectl) -> None:
+    """Wait for the release's pods and for the model in the chat's list."""
+    readiness.wait_for_pods(kubectl, release, print)
     readiness.wait_for_model(person, account.model)

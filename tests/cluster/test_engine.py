@@ -3,6 +3,7 @@
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from scout_chat.chart.recorded import chart_for
@@ -63,7 +64,7 @@ LEFT_OUT = {"--help", "--config", "--chat-template", "--grpc-port", "--lora-modu
 
 def engines() -> dict[str, list[str]]:
     """The arguments of each case's engines."""
-    found = {}
+    found: dict[str, list[str]] = {}
     for name, case in cases().items():
         with chart_for(case) as chart:
             made = engine_arguments(render(case, chart))
@@ -83,7 +84,8 @@ def lists() -> dict[str, list[str]]:
 @cache
 def verdicts() -> dict[str, str]:
     """What the real vLLM says of each list, empty where it takes it; one process, since it takes ten seconds to load."""
-    return extract.run_with_vllm(JUDGE, lists())
+    answers: dict[str, str] = extract.run_with_vllm(JUDGE, lists())
+    return answers
 
 
 def test_every_engines_arguments_are_vllms_own(one_node: None) -> None:
@@ -115,26 +117,22 @@ def test_what_schema_says_of_vllm_is_so(one_node: None) -> None:
 
 
 @pytest.mark.charts
-def test_an_engine_that_dies_is_reported_with_its_last_lines(provider: Provider) -> None:
+def test_an_engine_that_dies_is_reported_with_its_last_lines(namespace: Kubectl, provider: Provider) -> None:
     local = kubeyaml.load((PRESETS / "local.yaml").read_text())["vllm-stack"]["servingEngineSpec"]["modelSpec"][0]["vllmConfig"]
     spec = f"vllm-stack.servingEngineSpec.modelSpec[0].vllmConfig.extraArgs[{len(local['extraArgs'])}]"
-    # A long one the chart would refuse.
-    case = replace(scenario("local"), namespace="dying", sets=(f"{spec}=-zz",))
+    # The chart would refuse an unknown long option.
+    case = replace(scenario("local"), namespace="engine", sets=(f"{spec}=-zz",))
     install.install(case, provider.kubeconfig())
-    try:
-        with pytest.raises(UserError, match="unrecognized arguments: -zz") as error:
-            readiness.wait_for_pods(Kubectl(provider.kubeconfig(), case.namespace), case, print)
-        assert "vllm in chat-smollm2-135m-deployment-vllm" in str(error.value)
-        assert error.value.hint == "Likely cause: this vLLM release does not know an argument of vllmConfig.extraArgs"
-    finally:
-        install.uninstall(case, provider.kubeconfig())
-        Kubectl(provider.kubeconfig(), "default").run("delete", "namespace", case.namespace, "--wait=false")
+    with pytest.raises(UserError, match="unrecognized arguments: -zz") as error:
+        readiness.wait_for_pods(namespace, case, print)
+    assert "vllm in chat-smollm2-135m-deployment-vllm" in str(error.value)
+    assert error.value.hint == "Likely cause: this vLLM release does not know an argument of vllmConfig.extraArgs"
 
 
 def test_two_writers_on_one_weights_volume_leave_one_whole_copy(tmp_path: Path) -> None:
     """The engine image's launcher: whoever comes second throws its own copy away."""
     text = (RECIPES / "vllm-cpu/vllm").read_text()
-    module: dict = {"__name__": "launcher"}
+    module: dict[str, Any] = {"__name__": "launcher"}
     exec(compile(text, "vllm", "exec"), module)
     module["STORE"] = tmp_path / "store"
     (module["STORE"] / "models--a--b").mkdir(parents=True)

@@ -19,6 +19,7 @@ from scout_chat.chart.render import Case, Object, render
 from scout_chat.chat import readiness
 from scout_chat.cluster.kubectl import Kubectl
 from scout_chat.cluster.provider import Provider
+from scout_chat.core.kubeyaml import KubeObject
 from scout_chat.images import weights
 from scout_chat.planning import architecture, calibration, catalog
 from scout_chat.planning.calibration import Engine
@@ -27,9 +28,10 @@ from scout_chat.planning.kv_cache import GIB, Cache
 from scout_chat.presets import writer
 from scout_chat.presets.request import PresetRequest
 
-from tests.cluster.conftest import forwarded
+from tests.support.releases import forwarded
 
-pytestmark = pytest.mark.charts
+# The tests of a model share its engine, which takes a minute to start.
+pytestmark = [pytest.mark.charts, pytest.mark.random_order(disabled=True)]
 
 Api = kubernetes.client.CoreV1Api
 
@@ -73,11 +75,12 @@ class Running:
     log: str
 
 
-def config(start: Start) -> dict:
+def config(start: Start) -> KubeObject:
     """config.json of the weights that the engine loads."""
     folder = weights.hub_store() / f"models--{start.model.replace('/', '--')}"
     (file,) = folder.glob("snapshots/*/config.json")
-    return json.loads(file.read_text())
+    text: KubeObject = json.loads(file.read_text())
+    return text
 
 
 def model(start: Start) -> Model:
@@ -99,7 +102,7 @@ def values_for(start: Start, monkeypatch: pytest.MonkeyPatch) -> str:
     return writer.write(request)
 
 
-def shape_of(start: Start) -> dict:
+def shape_of(start: Start) -> KubeObject:
     """Its config.json, as far as the cache goes."""
     shape = config(start)
     if shape["model_type"] == "qwen3_next":
@@ -119,18 +122,16 @@ def engine_objects(case: Case) -> list[Object]:
 
 
 @pytest.fixture(scope="module")
-def kubectl(provider: Provider, one_node: None) -> Iterator[Kubectl]:
+def kubectl(one_node: None, namespace: Kubectl) -> Kubectl:
+    """kubectl in the namespace. The tiny models are in the node's store."""
     weights.tiny_models(print)
-    client = Kubectl(provider.kubeconfig(), "models")
-    client.run("create", "namespace", "models")
-    yield client
-    client.run("delete", "namespace", "models", "--wait=true")
+    return namespace
 
 
 @pytest.fixture(scope="module", params=STARTS, ids=lambda start: start.name)
 def running(request: pytest.FixtureRequest, provider: Provider, kubectl: Kubectl, api: Api, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """One engine at a time: two would wait for each other's cores."""
-    start = request.param
+    start: Start = request.param
     with pytest.MonkeyPatch.context() as monkeypatch:
         values = values_for(start, monkeypatch)
     case = Case(start.name, extra=values, namespace="models")
@@ -139,8 +140,8 @@ def running(request: pytest.FixtureRequest, provider: Provider, kubectl: Kubectl
     kubectl.run("apply", "--server-side", "-f", str(file))
     try:
         readiness.wait_for_pods(kubectl, case, print)
-        (pod,) = api.list_namespaced_pod(case.namespace, label_selector=f"model={start.name}").items
-        log = api.read_namespaced_pod_log(pod.metadata.name, case.namespace, container="vllm")
+        (pod,) = kubectl.objects("pods", f"model={start.name}")
+        log = api.read_namespaced_pod_log(pod["metadata"]["name"], case.namespace, container="vllm")
         with forwarded(provider, case.namespace, f"{case.release}-{start.name}-deployment-vllm") as url:
             yield Running(start, url, log)
     finally:

@@ -16,6 +16,7 @@ import yaml
 from scout_chat.chart.render import Case, Object, render, render_all
 from scout_chat.cluster.kubectl import Kubectl
 from scout_chat.cluster.provider import Provider
+from scout_chat.core.kubeyaml import KubeObject
 from scout_chat.core.paths import PRESETS
 from scout_chat.presets.engine import engines as preset_engines
 from scout_chat.presets.request import shipped
@@ -71,22 +72,22 @@ def ground(module_ground: Playground) -> Iterator[Playground]:
     module_ground.clear()
 
 
-def case(preset: str, *sets: str, extra: dict | None = None) -> Case:
+def case(preset: str, *sets: str, extra: KubeObject | None = None) -> Case:
     return Case(preset, (preset,), json.dumps(extra) if extra else "", sets)
 
 
-def engines(objects: list[Object]) -> dict[str, dict]:
+def engines(objects: list[Object]) -> dict[str, KubeObject]:
     """The Deployments of engines that ask for GPUs, by the engine's name."""
     found = [item.body for item in objects if item.kind == "Deployment" and gpus_of(item.body)]
     return {body["metadata"]["labels"]["app.kubernetes.io/name"]: body for body in found}
 
 
-def engine(preset: str, *sets: str) -> dict:
+def engine(preset: str, *sets: str) -> KubeObject:
     (body,) = engines(render(case(preset, *sets))).values()
     return body
 
 
-def without_claims(workload: dict) -> dict:
+def without_claims(workload: KubeObject) -> KubeObject:
     """The Deployment with an empty folder in place of each claim: where a test is not about volumes."""
     body = copy.deepcopy(workload)
     for volume in body["spec"]["template"]["spec"]["volumes"]:
@@ -95,14 +96,14 @@ def without_claims(workload: dict) -> dict:
     return body
 
 
-def tolerating(workload: dict, *tolerations: dict) -> dict:
+def tolerating(workload: KubeObject, *tolerations: KubeObject) -> KubeObject:
     """The Deployment with these tolerations and no other."""
     body = copy.deepcopy(workload)
     body["spec"]["template"]["spec"]["tolerations"] = list(tolerations)
     return body
 
 
-def one_verdict(ground: Playground, workload: dict, pool: str, placed: bool = False) -> Verdict:
+def one_verdict(ground: Playground, workload: KubeObject, pool: str, placed: bool = False) -> Verdict:
     """Tries the Deployment, one pod of it, on the nodes of a pool, with nothing else there; waits until it is ``placed``, or takes the first decision."""
     ground.apply(pinned(workload, pool))
     (verdict,) = ground.verdicts(1, {pool} if placed else ())

@@ -65,6 +65,7 @@ def last(output: str) -> str:
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
     spec = importlib.util.spec_from_file_location("prefetch", SCRIPT)
+    assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -105,7 +106,7 @@ def test_the_engine_finds_them_without_the_network(hub: Hub, tmp_path: Path) -> 
         (["config.json", "onnx/a.onnx"], {"allow": ["onnx/*"]}, ["config.json", "onnx/a.onnx"]),
     ],
 )  # fmt: skip
-def test_what_is_chosen(script: ModuleType, names: list[str], arguments: dict, chosen: list[str]) -> None:
+def test_what_is_chosen(script: ModuleType, names: list[str], arguments: dict[str, list[str]], chosen: list[str]) -> None:
     assert script.choose(names, **({"allow": [], "ignore": []} | arguments)) == chosen
 
 

@@ -14,17 +14,20 @@ from scout_chat.chart.render import Case, Object, RenderError, parse
 from scout_chat.chat import install
 from scout_chat.cluster.kubectl import Kubectl
 from scout_chat.cluster.provider import Provider
+from scout_chat.core.kubeyaml import KubeObject
 from scout_chat.core.paths import CHART
 
-from tests.cluster.conftest import own_namespace
+from tests.support.releases import own_namespace
 
-pytestmark = pytest.mark.charts
+# All tests with one Helm share its release.
+pytestmark = [pytest.mark.charts, pytest.mark.random_order(disabled=True)]
 NONE = "open-webui.replicaCount=0"
 
 
 @pytest.fixture(scope="module", params=["helm", "helm3"])
 def helm(request: pytest.FixtureRequest) -> str:
-    return request.param
+    name: str = request.param
+    return name
 
 
 @pytest.fixture(scope="module")
@@ -49,13 +52,15 @@ def upgraded(case: Case, provider: Provider, *options: str) -> list[Object]:
     return parse(manifest)
 
 
-def engine(objects: list[Object]) -> dict:
+def engine(objects: list[Object]) -> KubeObject:
     (found,) = [item.body for item in objects if item.name.endswith("-deployment-vllm")]
-    return found["spec"]["template"]["spec"]["containers"][0]
+    container: KubeObject = found["spec"]["template"]["spec"]["containers"][0]
+    return container
 
 
-def context(container: dict) -> str:
-    return container["command"][container["command"].index("--max-model-len") + 1]
+def context(container: KubeObject) -> str:
+    command: list[str] = container["command"]
+    return command[command.index("--max-model-len") + 1]
 
 
 def test_reuse_values_keeps_a_setting(case: Case, provider: Provider) -> None:
@@ -116,7 +121,7 @@ def test_a_secret_that_is_not_there_yet_may_come(case: Case, provider: Provider)
 def test_a_rotated_secret_restarts_the_pods_that_read_it(case: Case, kubectl: Kubectl, provider: Provider) -> None:
     """At the next upgrade, and no pod of another component."""
 
-    def templates() -> dict[str, dict]:
+    def templates() -> dict[str, KubeObject]:
         objects = upgraded(case, provider, *case.options(), "--set", "global.chat.secretKey.existingSecret=chat-key")
         return {item.name: item.body["spec"]["template"] for item in objects if item.kind == "Deployment"}
 

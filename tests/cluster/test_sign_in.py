@@ -17,9 +17,13 @@ from scout_chat.chat import install, quickstart, readiness
 from scout_chat.chat.open_webui import WebUI
 from scout_chat.cluster.kubectl import Kubectl
 from scout_chat.cluster.provider import Provider
+from scout_chat.core.kubeyaml import KubeObject
 
-from tests.cluster.conftest import deploy, own_namespace
 from tests.support import keycloak
+from tests.support.releases import deploy
+
+# One release, whose settings change from test to test.
+pytestmark = pytest.mark.random_order(disabled=True)
 
 NAMESPACE = "sign-in"
 BEN = ("ben@example.org", "bens-local-password")
@@ -34,11 +38,11 @@ def provider_of_identities(local: Case, provider: Provider) -> Iterator[keycloak
 
 
 @pytest.fixture(scope="module")
-def kubectl(provider_of_identities: keycloak.Keycloak, provider: Provider) -> Iterator[Kubectl]:
-    with own_namespace(provider, NAMESPACE) as client:
-        client.run("create", "configmap", "site-ca", f"--from-file=ca.crt={provider_of_identities.ca}")
-        client.run("create", "secret", "generic", "chat-oidc", f"--from-literal=client-secret={keycloak.SECRET}")
-        yield client
+def kubectl(provider_of_identities: keycloak.Keycloak, namespace: Kubectl) -> Kubectl:
+    """kubectl in the namespace, with the CA and the client's secret of a site."""
+    namespace.run("create", "configmap", "site-ca", f"--from-file=ca.crt={provider_of_identities.ca}")
+    namespace.run("create", "secret", "generic", "chat-oidc", f"--from-literal=client-secret={keycloak.SECRET}")
+    return namespace
 
 
 class Release:
@@ -50,15 +54,16 @@ class Release:
         self._identities = {"trustedCA": {"configMap": "site-ca"}, "chat": {"auth": {"oidc": oidc}}}
         deploy(self.case, provider)
 
-    def identities(self, oidc: dict, **auth: object) -> None:
+    def identities(self, oidc: KubeObject, **auth: object) -> None:
         settings = json.loads(json.dumps({"global": self._identities}))
         settings["global"]["chat"]["auth"] |= auth
         settings["global"]["chat"]["auth"]["oidc"] |= oidc
         self.case = replace(self.case, extra=json.dumps(settings))
         deploy(self.case, self._provider)
 
-    def account(self, token: str) -> dict:
-        return httpx.get(f"{self.url}/api/v1/auths/", headers={"Authorization": f"Bearer {token}"}).raise_for_status().json()
+    def account(self, token: str) -> KubeObject:
+        account: KubeObject = httpx.get(f"{self.url}/api/v1/auths/", headers={"Authorization": f"Bearer {token}"}).raise_for_status().json()
+        return account
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +84,8 @@ def local_ben(release: Release, password: str) -> str:
     WebUI(release.url).sign_in("admin@example.org", password).add_user("Ben", *BEN)
     ben = WebUI(release.url).sign_in(*BEN)
     ben.write("From before the provider")
-    return release.account(ben.token)["id"]
+    identifier: str = release.account(ben.token)["id"]
+    return identifier
 
 
 ROLES = {"roles": {"claim": "roles", "allowed": ["chat-user"], "admin": ["chat-admin"]}}

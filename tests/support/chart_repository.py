@@ -11,6 +11,7 @@ from pathlib import Path
 
 from scout_chat.chart import archives
 from scout_chat.core import kubeyaml
+from scout_chat.core.kubeyaml import KubeObject
 from scout_chat.core.paths import CHART, ROOT
 from scout_chat.core.pins import pins
 from scout_chat.core.tools import tool
@@ -110,7 +111,7 @@ class GitRepository:
         return moved
 
 
-def _move(values: dict, defaults: dict, path: list[str]) -> bool:
+def _move(values: KubeObject, defaults: KubeObject, path: list[str]) -> bool:
     """Whether there was such a value to move."""
     *parents, last = path
     for key in parents:

@@ -15,6 +15,7 @@ from typing import Any
 
 import kubernetes
 from scout_chat.cluster.kubectl import Kubectl
+from scout_chat.core.kubeyaml import KubeObject
 from scout_chat.planning.catalog import Gpu, gpus
 
 POOL = "scout-chat/test-pool"
@@ -33,7 +34,7 @@ SECONDS = 20
 KINDS = gpus()
 
 
-def node(name: str, gpu: Gpu | None, count: int = 1, *, pool: str = "", labelled: bool = True, taints: Iterable[dict] = (PRESENT,)) -> dict:
+def node(name: str, gpu: Gpu | None, count: int = 1, *, pool: str = "", labelled: bool = True, taints: Iterable[KubeObject] = (PRESENT,)) -> KubeObject:
     """A node with so many GPUs, or none (``gpu`` None) and then without its taints. ``labelled`` False: feature discovery does not run."""
     amount = {"cpu": str(16 * count), "memory": f"{128 * count}Gi", "pods": "110"} | ({"nvidia.com/gpu": str(count)} if gpu else {})
     return {
@@ -66,7 +67,7 @@ def discovered(gpu: Gpu, count: int) -> dict[str, str]:
     }
 
 
-def pinned(workload: dict, pool: str, name: str = "") -> dict:
+def pinned(workload: KubeObject, pool: str, name: str = "") -> KubeObject:
     """A copy of a Deployment that can run on the fake nodes of one pool alone, under another name and selector if one is given.
 
     Added: the pool as nodeSelector, the toleration of the fake nodes' own taint, a label. Nothing is taken away.
@@ -81,17 +82,18 @@ def pinned(workload: dict, pool: str, name: str = "") -> dict:
     return body
 
 
-def gpus_of(workload: dict) -> int:
+def gpus_of(workload: KubeObject) -> int:
     """How many GPUs a pod of it asks for."""
     limits = [container.get("resources", {}).get("limits", {}) for container in workload["spec"]["template"]["spec"]["containers"]]
     return sum(int(limit.get("nvidia.com/gpu", 0)) for limit in limits)
 
 
-def volumes_of(workload: dict) -> list[dict]:
-    return workload["spec"]["template"]["spec"].get("volumes", [])
+def volumes_of(workload: KubeObject) -> list[KubeObject]:
+    volumes: list[KubeObject] = workload["spec"]["template"]["spec"].get("volumes", [])
+    return volumes
 
 
-def with_terms(workload: dict, *terms: list[tuple[str, str, str]]) -> dict:
+def with_terms(workload: KubeObject, *terms: list[tuple[str, str, str]]) -> KubeObject:
     """The Deployment with an affinity of these terms of (label of NVIDIA's, operator, value), OR-ed; without terms, with none."""
     body = copy.deepcopy(workload)
     written = [
@@ -102,7 +104,7 @@ def with_terms(workload: dict, *terms: list[tuple[str, str, str]]) -> dict:
     return body
 
 
-def bare_pod(workload: dict) -> dict:
+def bare_pod(workload: KubeObject) -> KubeObject:
     """A pod as the Deployment's would be, without the Deployment: where only the scheduler is asked."""
     template = workload["spec"]["template"]
     name = workload["metadata"]["name"]
@@ -135,18 +137,18 @@ class Verdict:
 class Listing:
     """The objects of one kind as a watch has shown them, and every event so far."""
 
-    call: Callable
-    where: dict
-    objects: dict[str, dict]
+    call: Callable[..., Any]
+    where: dict[str, str]
+    objects: dict[str, KubeObject]
     version: str
-    events: list[tuple[str, dict]] = field(default_factory=list)
+    events: list[tuple[str, KubeObject]] = field(default_factory=list)
 
     @classmethod
-    def of(cls, call: Callable, **where: str) -> "Listing":
+    def of(cls, call: Callable[..., Any], **where: str) -> "Listing":
         answer = json.loads(call(_preload_content=False, **where).data)
         return cls(call, where, {item["metadata"]["name"]: item for item in answer["items"]}, answer["metadata"]["resourceVersion"])
 
-    def until(self, done: Callable[[dict[str, dict]], bool], seconds: int = SECONDS) -> bool:
+    def until(self, done: Callable[[dict[str, KubeObject]], bool], seconds: int = SECONDS) -> bool:
         """Follows the objects until ``done`` of them by name; False if the time is over first."""
         if done(self.objects):
             return True
@@ -164,16 +166,16 @@ class Listing:
         return False
 
 
-def condition(item: dict, kind: str) -> dict:
+def condition(item: KubeObject, kind: str) -> KubeObject:
     """A condition of an object's status; empty if it is not there."""
     return next((entry for entry in item.get("status", {}).get("conditions", []) if entry["type"] == kind), {})
 
 
-def complete(deployment: dict) -> bool:
+def complete(deployment: KubeObject) -> bool:
     """Whether the rollout of what was asked last is over, and all pods are available."""
     status, wanted = deployment.get("status", {}), deployment["spec"]["replicas"]
     seen = status.get("observedGeneration") == deployment["metadata"]["generation"]
-    return seen and status.get("replicas") == status.get("updatedReplicas") == status.get("availableReplicas") == wanted
+    return bool(seen and status.get("replicas") == status.get("updatedReplicas") == status.get("availableReplicas") == wanted)
 
 
 class Playground:
@@ -186,16 +188,16 @@ class Playground:
         self._passing: list[str] = []
         self._kept: list[str] = []
 
-    def apply(self, *objects: dict) -> None:
+    def apply(self, *objects: KubeObject) -> None:
         """Server-side, as a client that owns every field."""
         file = self.folder / "list.json"
         file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": [self._here(item) for item in objects]}))
         self.kubectl.run("apply", "--server-side", "--force-conflicts", "-f", str(file))
 
-    def _here(self, item: dict) -> dict:
+    def _here(self, item: KubeObject) -> KubeObject:
         return item if item["kind"] in ("Node", "PersistentVolume") else {**item, "metadata": {**item["metadata"], "namespace": self.namespace}}
 
-    def nodes(self, *nodes: dict, keep: bool = False) -> None:
+    def nodes(self, *nodes: KubeObject, keep: bool = False) -> None:
         """Adds them and waits until pods may come. They go with ``clear``, unless they are kept."""
         asked = {item["metadata"]["name"]: {taint["key"] for taint in item["spec"]["taints"]} for item in nodes}
         self.apply(*nodes)
@@ -205,7 +207,7 @@ class Playground:
             (self._kept if keep else self._passing).append(item["metadata"]["name"])
         listing = Listing.of(self.core.list_node, label_selector=POOL)
 
-        def ready(seen: dict[str, dict]) -> bool:
+        def ready(seen: dict[str, KubeObject]) -> bool:
             # Until a node is ready, the API server's taint says so.
             return all(name in seen and {taint["key"] for taint in seen[name]["spec"]["taints"]} == taints for name, taints in asked.items())
 
@@ -219,7 +221,7 @@ class Playground:
             self.nodes(*missing, keep=True)
         return pools
 
-    def claims(self, objects: Iterable[dict], workloads: Iterable[dict] = (), **volume: Any) -> None:
+    def claims(self, objects: Iterable[KubeObject], workloads: Iterable[KubeObject] = (), **volume: Any) -> None:
         """The release's claims, of a storage class of the tests' own, each bound to a volume made for it; ``volume`` is more of its specification.
 
         A claim that is the user's to make, since only a workload names it, is made too.
@@ -264,17 +266,17 @@ class Playground:
         A pod that ``placed`` has, by its name or its pool's, is waited for until it is placed; of another the first decision counts.
         """
 
-        def settled(pod: dict) -> bool:
+        def settled(pod: KubeObject) -> bool:
             verdict = self._verdict(pod)
             return verdict is not None and bool(verdict.node or not {verdict.pod, verdict.pool} & set(placed))
 
         listing = self.pods()
         listing.until(lambda seen: len(seen) == count and all(map(settled, seen.values())))
-        verdicts = [self._verdict(pod) for pod in listing.objects.values()]
-        assert len(verdicts) == count and None not in verdicts, listing.objects
+        verdicts = [verdict for pod in listing.objects.values() if (verdict := self._verdict(pod))]
+        assert len(listing.objects) == len(verdicts) == count, listing.objects
         return verdicts
 
-    def _verdict(self, pod: dict) -> Verdict | None:
+    def _verdict(self, pod: KubeObject) -> Verdict | None:
         name, pool = pod["metadata"]["name"], pod["metadata"]["labels"][POOL]
         decided = condition(pod, "PodScheduled")
         if decided.get("status") == "True":
@@ -283,7 +285,7 @@ class Playground:
             return Verdict(name, pool, self.pools[pool], message=decided["message"])
         return None
 
-    def rollout(self, name: str, done: Callable[[dict], bool] = complete) -> dict:
+    def rollout(self, name: str, done: Callable[[KubeObject], bool] = complete) -> KubeObject:
         """The Deployment, once ``done`` of it."""
         listing = Listing.of(self.apps.list_namespaced_deployment, namespace=self.namespace, field_selector=f"metadata.name={name}")
         assert listing.until(lambda seen: name in seen and done(seen[name])), listing.objects.get(name, {}).get("status")

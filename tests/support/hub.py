@@ -183,7 +183,7 @@ class _Handler(BaseHTTPRequestHandler):
             if self.hub.rate:
                 time.sleep(len(chunk) / self.hub.rate)
 
-    def send(self, body: dict) -> None:
+    def send(self, body: dict[str, object]) -> None:
         text = json.dumps(body).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")

@@ -20,6 +20,7 @@ import httpx
 from filelock import FileLock
 from scout_chat.cluster.pki import Authority
 from scout_chat.core.command import install_packages
+from scout_chat.core.kubeyaml import KubeObject
 from scout_chat.core.paths import cache
 
 VERSION = "26.4.7"
@@ -46,7 +47,7 @@ def distribution() -> Path:
     return archive
 
 
-def realm(redirect_uri: str) -> dict:
+def realm(redirect_uri: str) -> KubeObject:
     """The realm as Keycloak imports it. Roles and groups go into the ID token, as docs/sign-in.md says."""
     into_the_token = {"multivalued": "true", "id.token.claim": "true", "userinfo.token.claim": "true", "access.token.claim": "true"}
     mappers = [
@@ -163,7 +164,7 @@ def running(address: str, redirect_uri: str) -> Iterator[Keycloak]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _wait(keycloak: Keycloak, process: subprocess.Popen, log: Path) -> None:
+def _wait(keycloak: Keycloak, process: subprocess.Popen[bytes], log: Path) -> None:
     """Until the realm answers."""
     deadline = time.monotonic() + START_SECONDS
     with keycloak.client() as client:

@@ -58,9 +58,9 @@ def local_case(url: str) -> Case:
     return replace(scenario("local-node-port"), sets=(f"global.chat.url={url}",))
 
 
-def account(provider: Provider) -> Account:
-    """Read the local chat's first account from the cluster. Raises UserError if no chat is installed."""
-    case = local_case(provider.chat_url())
+def account(provider: Provider, release: Case | None = None) -> Account:
+    """Read the first account of a release on the NodePort, of ``make chat`` by default. Raises UserError if no chat is installed."""
+    case = release or local_case(provider.chat_url())
     kubectl = Kubectl(provider.kubeconfig(), case.namespace)
     environments = kubectl.objects("configmaps", "app.kubernetes.io/component=webui-environment")
     if not environments:

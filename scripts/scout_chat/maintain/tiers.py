@@ -51,7 +51,7 @@ def run_cluster_tier() -> int:
         console.print(f"[yellow]cluster tier not run:[/] {escape(str(error))}")
         return 0
     Phases().run(cluster.preparations)
-    return pytest("tests/cluster", "-v", "-p", "pytest_helm_charts.plugin")
+    return pytest("tests/cluster", "-v")
 
 
 def pytest(*arguments: str) -> int:
