@@ -1,7 +1,7 @@
-"""Proves: for every model of the catalogue the planner answers exactly what vLLM's own code does: blocks, concurrency, and when it refuses.
+"""Proves: for every model of the catalog the planner gives the same figures as vLLM's own code: blocks, concurrency, and refusals.
 
-vLLM builds the model's class from the same config.json, without weights or a GPU, and computes the cache of a CUDA GPU (vllm_kv.py says what
-is put in a GPU's place). It does not prove how much memory a GPU has left for the cache.
+vLLM builds the model's class from the same config.json, without weights or a GPU, and computes the KV cache of a CUDA GPU
+(tests/support/vllm_kv.py lists what replaces the GPU). Does not prove how much memory a GPU has left for the cache.
 """
 
 from scout_chat.core.kubeyaml import KubeObject
@@ -11,7 +11,8 @@ from scout_chat.planning.kv_cache import GIB, Cache
 from scout_chat.vllm import extract
 
 SCRIPT = ROOT / "tests/support/vllm_kv.py"
-# GPUs, the cache's numbers, tokens in a step, context, GiB. One is too small to start, one shorter than any window, one longer than most models.
+# GPUs, data type of the KV cache, tokens in a step, context, GiB. One cache is too small to start; one context is shorter than every
+# sliding window, one longer than most models allow.
 SETTINGS = [
     (1, "auto", 2048, 8192, 7.3),
     (1, "fp8", 8192, 32768, 11.57),
@@ -21,7 +22,7 @@ SETTINGS = [
     (4, "fp8", 2048, 262144, 24.0),
     (8, "auto", 16384, 16384, 5.05),
 ]
-# Mamba2, which no model of the catalogue has: NVIDIA's Nemotron-3-Nano-30B-A3B, as far as its cache goes (recalled).
+# Mamba2, which no model of the catalog has: the keys of NVIDIA's Nemotron-3-Nano-30B-A3B that matter to its cache, from memory.
 NEMOTRON = {
     "architectures": ["NemotronHForCausalLM"],
     "model_type": "nemotron_h",
@@ -56,12 +57,12 @@ NEMOTRON = {
 
 
 def changed(name: str, **keys: object) -> KubeObject:
-    """A catalogue's model with other keys in its config.json."""
+    """Return a catalog model's config.json with other keys."""
     config = catalog.models()[name].config
     return {**config, "text_config": {**config["text_config"], **keys}} if "text_config" in config else {**config, **keys}
 
 
-# What no model of the catalogue has.
+# Shapes that no model of the catalog has.
 ODD = {
     "nemotron-3-nano": NEMOTRON,
     "nemotron with one group": {**NEMOTRON, "n_groups": 1},
@@ -78,11 +79,12 @@ ODD = {
 
 
 def configs() -> dict[str, KubeObject]:
-    """Every model of the catalogue, and the odd ones."""
+    """Return config.json of every model of the catalog and of the odd shapes."""
     return {name: model.config for name, model in catalog.models().items()} | ODD
 
 
 def questions() -> list[KubeObject]:
+    """Return the questions for vLLM, in the form of vllm_kv.py."""
     asked = []
     for name, config in configs().items():
         model = architecture.read(config)
@@ -94,7 +96,7 @@ def questions() -> list[KubeObject]:
 
 
 def planned(question: KubeObject) -> KubeObject:
-    """The planner's answer in the same words."""
+    """Return the planner's answer in the form of vllm_kv.py."""
     cache = Cache(
         architecture.read(question["config"]), question["tensor_parallel"], question["kv_dtype"], question["max_num_batched_tokens"], question["device"]
     )
@@ -106,7 +108,7 @@ def planned(question: KubeObject) -> KubeObject:
 
 
 def comparable(answer: KubeObject) -> KubeObject:
-    """vLLM's answer, less what the planner does not say; a refusal for want of memory is one, another would be a failure of the test."""
+    """Return the figures of vLLM's answer that the planner has too. Fails if vLLM refuses for another reason than memory."""
     if "error" in answer:
         assert "To serve at least one request" in answer["error"] or "No available memory" in answer["error"], answer
         return {"name": answer["name"], "error": True}
@@ -122,7 +124,7 @@ def test_the_planner_answers_what_vllm_does(one_node: None) -> None:
     assert len(asked) >= 40
     assert 0 < refused < len(asked) / 4
     assert not differing
-    # A planner of another release would be seen: with one batch in flight, blocks of sliding windows are fewer.
+    # The comparison would detect a planner for another vLLM: with one batch in flight, sliding windows have fewer blocks.
     windowed = next(question for question in asked if question["name"] == "gpt-oss-120b")
     other = Cache(architecture.read(windowed["config"]), batches_in_flight=1)
     assert other.concurrency(windowed["kv_bytes"], windowed["context"]) != planned(windowed)["max_concurrency"]

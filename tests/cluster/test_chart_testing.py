@@ -1,9 +1,9 @@
 """Proves: the real chart-testing installs the chart with each values file of its ``ci`` folder, runs the chart's test, and upgrades to it from
-the previous chart and from itself; nothing is left of its releases. A skipped upgrade fails the test, although chart-testing passes.
+the previous chart and from itself. Nothing is left of its releases. A skipped upgrade fails the test, although chart-testing passes.
 
-One run of ``ct install --upgrade`` does all of it, in namespaces of its own. The upstream charts come from a chart repository that the test
-serves on a loopback address. The previous chart is that of the newest commit where it differs, with two changes: its version is right before
-this one's, because chart-testing skips an upgrade from 0.3 to 0.4; and values of REMOVED are its defaults.
+One run of ``ct install --upgrade`` does all of it, in its own namespaces. The upstream charts come from a chart repository that the test
+serves on a loopback address. The previous chart is that of the newest commit with another chart. Its version becomes the one just before
+this chart's, because chart-testing skips an upgrade from 0.3 to 0.4, and the values of REMOVED become its defaults.
 
 Does not prove: that the public chart repositories answer; that an upgrade accepts a removed value (it is refused).
 """
@@ -29,11 +29,11 @@ from tests.support.chart_repository import FOLDER, GitRepository, git, previous_
 
 pytestmark = [pytest.mark.charts, pytest.mark.usefixtures("one_node")]
 
-# Values that were removed on purpose, as the changelog says. chart-testing upgrades with the previous chart's values file, which may still
-# name them. As defaults of the previous chart they apply to the installation and not to the upgrade.
+# Values that the changelog lists as removed. chart-testing upgrades with the previous chart's values file, which may still name them. As
+# defaults of the previous chart they apply to the installation and not to the upgrade.
 REMOVED = ("global.chat.auth.demo",)
 
-# What chart-testing does with a release, from beginning to end.
+# The commands of chart-testing for one release, in order.
 UPGRADE_FROM_PREVIOUS = ("install previous", "test", "upgrade current", "test", "uninstall")
 UPGRADE_FROM_ITSELF = ("install current", "test", "upgrade current", "test", "uninstall")
 INSTALL = ("install current", "test", "uninstall")
@@ -44,12 +44,12 @@ TIMEOUT = "--timeout 8m"
 
 @dataclass(frozen=True)
 class Run:
-    """What a successful chart-testing printed, with the commands that it ran (--debug)."""
+    """Output of a successful chart-testing. With --debug it has the commands."""
 
     output: str
 
     def releases(self, values: str) -> list[tuple[str, ...]]:
-        """The steps of each release that was installed with the values file, in order."""
+        """Return the steps of each release that was installed with the values file, in order."""
         steps: defaultdict[str, list[str]] = defaultdict(list)
         for command, release, rest in re.findall(r"^>>> helm (install|upgrade|test|uninstall) (\S+) (.*)$", self.output, re.MULTILINE):
             chart, *options = rest.split()
@@ -61,12 +61,13 @@ class Run:
         return [tuple(taken) for taken in steps.values()]
 
     def namespaces(self) -> list[str]:
+        """Return the namespaces that chart-testing created."""
         return re.findall(r"^>>> kubectl \S+ create namespace (\S+)$", self.output, re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
 def environment(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """chart-testing finds helm and kubectl by these names, and Helm has a home of its own."""
+    """Environment in which chart-testing finds helm and kubectl. Helm has its own home."""
     folder = tmp_path_factory.mktemp("home")
     for name in ("helm", "kubectl"):
         (folder / name).symlink_to(tool(name))
@@ -75,7 +76,7 @@ def environment(provider: Provider, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def ct_install(repository: GitRepository, environment: dict[str, str], config: str) -> Run:
-    """``ct install --upgrade`` of the charts that the last commit changes. Fails with its output if it fails."""
+    """Run ``ct install --upgrade`` for the charts that the last commit changes. Fails if it fails, and prints its output."""
     (repository.root / "ct.yaml").write_text(config)
     command = [tool("ct"), "install", "--config=ct.yaml", "--upgrade", "--debug", f"--helm-extra-args={TIMEOUT}"]
     process = subprocess.run(command, cwd=repository.root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=1800)
@@ -101,7 +102,7 @@ def revision() -> str:
 
 @pytest.fixture(scope="module")
 def run(revision: str, environment: dict[str, str], archives: str, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """chart-testing where origin/main has the previous chart, and this one is checked out."""
+    """A run of chart-testing. origin/main has the previous chart; this one is checked out."""
     repository = GitRepository(tmp_path_factory.mktemp("checkout"))
     repository.copy_revision(revision)
     version = kubeyaml.load((CHART / "Chart.yaml").read_text())["version"]
@@ -137,7 +138,7 @@ def test_it_upgrades_from_the_previous_chart(values: str, revision: str, run: Ru
 
 
 def test_every_release_ran_the_test_of_the_chart(run: Run) -> None:
-    """`helm test` passes as well where a chart has none. At the end chart-testing asks for the log of every pod."""
+    """`helm test` also passes for a chart without a test. At the end chart-testing prints the log of every pod."""
     assert len(run.namespaces()) >= 2
     for release in run.namespaces():
         assert re.search(rf"^>>> kubectl \S+ logs {release}-test-chat ", run.output, re.MULTILINE)

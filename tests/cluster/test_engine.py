@@ -1,4 +1,7 @@
-"""Proves: the real vLLM takes every engine's arguments and agrees with the record in schema/vllm; a dying engine is reported with its own words."""
+"""Proves: the real vLLM accepts every engine's arguments and agrees with the record in schema/vllm; the log of a failing engine is reported.
+
+Does not prove: that an engine for a GPU starts.
+"""
 
 from dataclasses import replace
 from functools import cache
@@ -21,8 +24,8 @@ from scout_chat.vllm.arguments import engine_arguments, validate
 
 from tests.support.engines import TABLE, cases
 
-# Judges each list as `vllm serve` does before it looks for a model: the parser, its checks, the names in the registries. Of a refusal,
-# prints the last words.
+# Judges each list as `vllm serve` does before it loads a model: the parser, its checks, the names in the registries. Prints the last line
+# of a refusal.
 JUDGE = """
 import base64, contextlib, io, json, sys, zlib
 from vllm.config import AttentionConfig
@@ -58,12 +61,12 @@ print(json.dumps(verdicts))
 """
 
 
-# What the record does not judge (`vllm.arguments.validate`), so a sweep over every argument leaves it out.
+# Arguments that the record does not judge (`vllm.arguments.validate`), and the sweep over all arguments leaves out.
 LEFT_OUT = {"--help", "--config", "--chat-template", "--grpc-port", "--lora-modules", "--data-parallel-multi-port-external-lb"}
 
 
 def engines() -> dict[str, list[str]]:
-    """The arguments of each case's engines."""
+    """Return the arguments of each case's engines."""
     found: dict[str, list[str]] = {}
     for name, case in cases().items():
         with chart_for(case) as chart:
@@ -74,7 +77,7 @@ def engines() -> dict[str, list[str]]:
 
 @cache
 def lists() -> dict[str, list[str]]:
-    """Every list of arguments that is judged: of the engines, of the table, and each argument of the release with nothing, a number and a word."""
+    """Return every list to judge: the engines', the table's, and each argument of the release without a value, with a number and with a word."""
     table = TABLE.accepted | {name: mistake.arguments for name, mistake in TABLE.refused.items()}
     named = {f"table: {name}": ["model", *arguments] for name, arguments in table.items()}
     each = [[name, *value] for name in release.recorded().arguments if name not in LEFT_OUT for value in ([], ["1"], ["word"])]
@@ -83,7 +86,7 @@ def lists() -> dict[str, list[str]]:
 
 @cache
 def verdicts() -> dict[str, str]:
-    """What the real vLLM says of each list, empty where it takes it; one process, since it takes ten seconds to load."""
+    """Return vLLM's refusal of each list, empty if it accepts it. All in one process: vLLM takes ten seconds to load."""
     answers: dict[str, str] = extract.run_with_vllm(JUDGE, lists())
     return answers
 
@@ -95,8 +98,8 @@ def test_every_engines_arguments_are_vllms_own(one_node: None) -> None:
     assert {name: verdicts()[name] for name in ours if verdicts()[name]} == {}
 
 
-def test_the_record_judges_as_the_real_vllm(one_node: None) -> None:
-    """Of the same lists: what one refuses, the other does."""
+def test_the_record_and_the_real_vllm_refuse_the_same_arguments(one_node: None) -> None:
+    """They refuse the same lists."""
     mine = {name: "; ".join(validate(arguments)) for name, arguments in lists().items()}
     real = verdicts()
     assert {name: (mine[name], real[name]) for name in real if bool(mine[name]) != bool(real[name])} == {}
@@ -108,7 +111,7 @@ def test_an_argument_that_vllm_lacks_is_caught(one_node: None) -> None:
     assert verdicts()["table: the flag that the old role passed"] == "vllm serve: error: unrecognized arguments: --disable-log-requests"
 
 
-def test_what_schema_says_of_vllm_is_so(one_node: None) -> None:
+def test_the_record_in_schema_is_up_to_date(one_node: None) -> None:
     """As `scout-chat vllm record --check`, and that it would see a difference."""
     real = extract.read_release()
     assert release.text(real) == (release.FOLDER / f"{release.pinned()}.yaml").read_text()
@@ -130,7 +133,7 @@ def test_an_engine_that_dies_is_reported_with_its_last_lines(namespace: Kubectl,
 
 
 def test_two_writers_on_one_weights_volume_leave_one_whole_copy(tmp_path: Path) -> None:
-    """The engine image's launcher: whoever comes second throws its own copy away."""
+    """The engine image's launcher: the second writer discards its copy."""
     text = (RECIPES / "vllm-cpu/vllm").read_text()
     module: dict[str, Any] = {"__name__": "launcher"}
     exec(compile(text, "vllm", "exec"), module)

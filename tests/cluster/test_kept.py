@@ -1,8 +1,7 @@
-"""Proves, with Helm 4 and Helm 3: no Helm command loses what people wrote. Uninstall, a failed install that is rolled back, and a switch of
-presets keep the volumes and the Secret; installing again takes them over; one documented command deletes them.
+"""Proves, with Helm 4 and Helm 3: no Helm command loses what people wrote. Uninstall, a failed install that is rolled back, and a change of
+the preset keep the PVCs and the Secret. The next install uses them again. One documented command deletes them.
 
-The chat runs in pods, without an engine; the presets are for GPUs, so their engines stay Pending. Does not prove: a backup, or the loss
-of the volume itself.
+The chat runs without an engine, and the engines of GPU presets stay Pending. Does not prove: a backup, or the loss of a volume.
 """
 
 import base64
@@ -24,7 +23,7 @@ from tests.support.releases import deploy, forwarded, own_namespace
 pytestmark = [pytest.mark.charts, pytest.mark.random_order(disabled=True)]
 
 ROLL_BACK = {"helm": "--rollback-on-failure", "helm3": "--atomic"}
-# As docs/operate.md and the notes say.
+# The command of docs/operate.md and of the notes.
 DELETE = ("delete", "pvc,secret", "-l", "app.kubernetes.io/instance=chat")
 
 
@@ -44,7 +43,7 @@ def password(kubectl: Kubectl) -> str:
 
 
 def kept(kubectl: Kubectl) -> list[str]:
-    """The release's objects of every kind that a namespace has, but events and what Kubernetes makes itself."""
+    """Return the release's objects, of every kind that the chart renders, as kind/name."""
     kinds = "deployment,statefulset,service,serviceaccount,configmap,secret,pvc,role,rolebinding,networkpolicy,ingress"
     return sorted(kubectl.run("get", kinds, "-l", "app.kubernetes.io/instance=chat", "-o", "name").split())
 
@@ -55,7 +54,7 @@ EVERYTHING = ["persistentvolumeclaim/chat-open-webui", "secret/chat-webui-secret
 
 
 def test_a_conversation_is_found_again_after_uninstall_and_a_failed_install(case: Case, kubectl: Kubectl, provider: Provider) -> None:
-    """Chat; uninstall; a failed install, rolled back; install; the same password, the old conversation."""
+    """Install, chat, uninstall, fail to install with a rollback, and install: the same password opens the old conversation."""
     deploy(case, provider)
     first = password(kubectl)
     with forwarded(provider, case.namespace, "chat-open-webui", 8080) as url:
@@ -84,7 +83,7 @@ def test_a_failed_upgrade_that_is_rolled_back_keeps_them_too(case: Case, kubectl
     readiness.wait_for_pods(kubectl, case, print)
 
 
-def test_everything_goes_when_it_is_asked_for(case: Case, kubectl: Kubectl, provider: Provider) -> None:
+def test_the_documented_command_deletes_everything(case: Case, kubectl: Kubectl, provider: Provider) -> None:
     install.uninstall(case, provider.kubeconfig())
     kubectl.run(*DELETE)
     assert kept(kubectl) == []
@@ -94,12 +93,12 @@ GPT_OSS = [str(path.relative_to(PRESETS).with_suffix("")) for path in sorted(PRE
 
 
 @pytest.mark.parametrize("helm", ["helm", "helm3"])
-def test_from_preset_to_preset_every_volume_stays(helm: str, provider: Provider) -> None:
-    """Real upgrades through every shipped file with one engine, there and back; the API server would refuse a volume that shrinks."""
+def test_a_change_of_preset_keeps_every_volume(helm: str, provider: Provider) -> None:
+    """Upgrades through every shipped values file of one model, forth and back. The API server would refuse a PVC that shrinks."""
     assert len(GPT_OSS) >= 9
     with own_namespace(provider, f"presets-{helm}") as kubectl:
         for preset in (*GPT_OSS, *reversed(GPT_OSS)):
-            # The chat's own pod is not what this is about.
+            # This test needs no pod of the chat.
             case = Case(preset, (preset,), sets=("open-webui.replicaCount=0",), namespace=f"presets-{helm}", helm=helm)
             install.install(case, provider.kubeconfig())
             claims = {item["metadata"]["name"]: item for item in kubectl.objects("pvc", "app.kubernetes.io/instance=chat")}
@@ -107,7 +106,7 @@ def test_from_preset_to_preset_every_volume_stays(helm: str, provider: Provider)
             assert not [name for name, claim in claims.items() if "deletionTimestamp" in claim["metadata"]]
 
 
-def test_the_command_that_deletes_everything_is_the_documented_one() -> None:
+def test_the_command_that_deletes_everything_is_in_the_documents() -> None:
     for path in (CHART / "templates/NOTES.txt", ROOT / "README.md", ROOT / "docs/operate.md"):
         text = path.read_text()
         assert " ".join(DELETE).rpartition("=")[0] in text

@@ -1,8 +1,7 @@
-"""Proves: the KV cache that scout-chat predicts is the one that the real vLLM reports, to the block, for models of four architectures that
-differ in what they keep; and that each answers. Every engine is started on the node from a values file that `scout-chat preset` writes, by
-the chart's own objects. (The local preset's engine is compared in test_release.py.)
+"""Proves: scout-chat predicts the KV cache that the real vLLM reports, to the block, for models of four architectures, and each answers.
 
-Does not prove it for GPUs, where a block is smaller and the memory for the cache is an estimate.
+Every engine runs on the node, from the chart's objects and a values file of `scout-chat preset`. The local preset's engine is compared in
+test_release.py. Does not prove the prediction for GPUs, where blocks are smaller and the memory for the cache is an estimate.
 """
 
 import json
@@ -38,7 +37,7 @@ Api = kubernetes.client.CoreV1Api
 
 @dataclass(frozen=True)
 class Start:
-    """A model and how it is started. ``block`` and ``padded``: what its shape is there for, in the engine's own words."""
+    """A model and the settings of its engine. ``block`` (tokens in a block) and ``padded`` (padding layers) are why the shape is here."""
 
     model: str
     context: int
@@ -58,17 +57,17 @@ CACHE_TYPE = "fp8" if "avx512f" in Path("/proc/cpuinfo").read_text() else "auto"
 
 STARTS = [
     Start("scout-chat/tiny-qwen3", 8192, block=128, kv_dtype=CACHE_TYPE),
-    # Two kinds of layers, each with heads of its own.
+    # Two kinds of layers with different heads.
     Start("scout-chat/tiny-gemma4", 8192, block=256, padded=2),
     Start("scout-chat/tiny-gpt-oss", 16384, block=128, padded=1, batched_tokens=1024),
-    # On some CPUs the recurrent state is of 32 bits whatever is asked for; asked for, it is on all.
+    # Some CPUs always have a recurrent state of 32 bits. With the argument all have.
     Start("scout-chat/tiny-hybrid", 8192, block=640, padded=1, arguments=("--mamba-ssm-cache-dtype", "float32")),
 ]
 
 
 @dataclass(frozen=True)
 class Running:
-    """An engine that is Ready, at ``url``, and what it has logged."""
+    """A Ready engine at ``url``, and its log."""
 
     start: Start
     url: str
@@ -76,7 +75,7 @@ class Running:
 
 
 def config(start: Start) -> KubeObject:
-    """config.json of the weights that the engine loads."""
+    """Return config.json of the weights that the engine loads."""
     folder = weights.hub_store() / f"models--{start.model.replace('/', '--')}"
     (file,) = folder.glob("snapshots/*/config.json")
     text: KubeObject = json.loads(file.read_text())
@@ -84,7 +83,7 @@ def config(start: Start) -> KubeObject:
 
 
 def model(start: Start) -> Model:
-    """The model as a file of the catalogue would have it."""
+    """Return the model as the catalog would have it."""
     source = "made on the spot"
     checkpoint = Checkpoint(id=start.model, quantization="bf16", disk=0.3, loaded=0.3, source=source)
     license = License(name="none", source=source)
@@ -94,7 +93,7 @@ def model(start: Start) -> Model:
 
 
 def values_for(start: Start, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The values file that `scout-chat preset` writes, with one model more in its catalogue."""
+    """Return the values file that `scout-chat preset` writes for a model that is added to the catalog."""
     request = PresetRequest(
         models=(start.name,), gpu="cpu", kv_gib=1, context=start.context, kv_dtype=start.kv_dtype, max_num_batched_tokens=start.batched_tokens
     )
@@ -103,20 +102,21 @@ def values_for(start: Start, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def shape_of(start: Start) -> KubeObject:
-    """Its config.json, as far as the cache goes."""
+    """Return the model's config.json with what decides its cache."""
     shape = config(start)
     if shape["model_type"] == "qwen3_next":
-        # Its state is of bf16 unless vLLM is told float32, as it is here; Qwen3.5's config.json tells it.
+        # Its state is bf16 unless an argument says float32, as here. Qwen3.5 has that in config.json.
         shape = {**shape, "model_type": "qwen3_5_text"}
     return shape
 
 
 def predicted(start: Start) -> Cache:
+    """Return the planner's cache."""
     return Cache(architecture.read(shape_of(start)), kv_dtype=start.kv_dtype, max_num_batched_tokens=start.batched_tokens, device="cpu")
 
 
 def engine_objects(case: Case) -> list[Object]:
-    """The engine's part of the release."""
+    """Return the engine's objects of the release."""
     with chart_for(case) as chart:
         return [item for item in render(case, chart) if item.chart == "vllm-stack" and item.kind in ("Deployment", "PersistentVolumeClaim", "Service")]
 
@@ -130,7 +130,7 @@ def kubectl(one_node: None, namespace: Kubectl) -> Kubectl:
 
 @pytest.fixture(scope="module", params=STARTS, ids=lambda start: start.name)
 def running(request: pytest.FixtureRequest, provider: Provider, kubectl: Kubectl, api: Api, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """One engine at a time: two would wait for each other's cores."""
+    """One engine at a time, because two would compete for the cores."""
     start: Start = request.param
     with pytest.MonkeyPatch.context() as monkeypatch:
         values = values_for(start, monkeypatch)
@@ -165,18 +165,18 @@ def test_the_engine_reports_the_predicted_cache(running: Running, monkeypatch: p
         kv_cache_tokens=int(requests * start.context),
         max_concurrency=requests,
     )
-    # The shape is one that the arithmetic could get wrong.
+    # The shape has the peculiarity that it is here for.
     assert reported.block_size == start.block
     padding = re.search(r"Add (\d+) padding layers", running.log)
     assert (int(padding[1]) if padding else 0) == start.padded
-    # What `scout-chat calibrate` shows: nothing differs.
+    # `scout-chat calibrate` shows no difference.
     monkeypatch.setattr(catalog, "models", lambda: {start.name: model(start)})
     asked = calibration.plan_request(reported, device="cpu", max_num_batched_tokens=start.batched_tokens)
     asked = replace(asked, model=asked.model.model_copy(update={"config": shape_of(start)}))
     assert [said for _, said, real in calibration.comparison(reported, asked)] == [real for _, said, real in calibration.comparison(reported, asked)]
 
 
-def test_its_log_says_the_same(running: Running) -> None:
+def test_the_log_has_the_same_figures(running: Running) -> None:
     start, reported, logged = running.start, calibration.read(running.url), calibration.from_log(running.log)
     assert (logged.kv_cache_tokens, logged.kv_gib, logged.max_model_len) == (reported.kv_cache_tokens, 1, start.context)
     assert logged.max_concurrency == float(f"{reported.max_concurrency:.2f}")
@@ -186,7 +186,7 @@ def test_its_log_says_the_same(running: Running) -> None:
 
 
 def test_it_answers(running: Running) -> None:
-    """A prompt longer than any of the windows. Not through the chat's own address: that takes a gpt-oss with a whole vocabulary."""
+    """To a prompt longer than every sliding window. Not by chat completion: for gpt-oss that needs the whole vocabulary."""
     question = {"model": running.start.name, "prompt": "for word in words: " * 200, "max_tokens": 8, "temperature": 0, "ignore_eos": True}
     answer = httpx.post(f"{running.url}/v1/completions", json=question, timeout=120, trust_env=False).raise_for_status().json()
     print(answer["choices"][0]["text"])

@@ -1,9 +1,9 @@
-"""Proves: the real scheduler puts every preset's engines on the GPUs that they are for and on no other, says why where it does not, and upgrades
-end on a full node.
+"""Proves: the real scheduler places every preset's engines on the GPUs that the planner names and on no other, with the expected reason, and an
+upgrade ends on a full node.
 
-The nodes are fake (gpu_nodes.py): labels, taints and capacity as NVIDIA's components write them, kwok for their kubelets, where every pod is
-ready at once. What is tried are copies of the rendered Deployments: pinned to the nodes of the test, tolerating the fake nodes' own
-taint, their claims bound to volumes made for them. It does not prove that an engine starts on such a GPU, or that the memory is enough.
+The nodes are fake (tests/support/gpu_nodes.py): their labels, taints and capacity are as NVIDIA's components write them, and kwok plays the
+kubelets, so every pod is ready at once. The tests apply copies of the rendered Deployments, which select the fake nodes and tolerate their
+taint; their PVCs have volumes of the tests. Does not prove that an engine starts on such a GPU, or that its memory is enough.
 """
 
 import copy
@@ -45,7 +45,7 @@ pytestmark = pytest.mark.charts
 NAMESPACE = "placement"
 SHIPPED = sorted(str(path.relative_to(PRESETS).with_suffix("")) for path in PRESETS.rglob("*.yaml") if "overlays" not in path.parts)
 ENGINE = "vllm-stack.servingEngineSpec.modelSpec[0]"
-# What upstream's chart renders where no strategy is set (chart.engineStrategy).
+# The upstream chart renders this where no strategy is set (chart.engineStrategy).
 SURGE = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "100%", "maxUnavailable": 0}}
 
 
@@ -53,16 +53,16 @@ SURGE = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "100%", "maxUnav
 def module_ground(provider: Provider, tmp_path_factory: pytest.TempPathFactory, api: object) -> Iterator[Playground]:
     kubectl = Kubectl(provider.kubeconfig(), NAMESPACE)
 
-    # What a killed run left.
+    # Left by an interrupted run.
     kubectl.run("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=true")
     kubectl.run("delete", "node,pv", "-l", POOL)
     kubectl.run("create", "namespace", NAMESPACE)
     ground = Playground(kubectl, NAMESPACE, tmp_path_factory.mktemp("placement"))
-    # Pods are refused before it is there.
+    # Pods are refused until the ServiceAccount exists.
     assert Listing.of(ground.core.list_namespaced_service_account, namespace=NAMESPACE).until(lambda seen: "default" in seen)
     yield ground
     ground.core.delete_collection_node(label_selector=POOL)
-    # It is empty but for events, which take the API server ten seconds.
+    # Only events are left, whose deletion takes ten seconds.
     kubectl.run("delete", "namespace", NAMESPACE, "--wait=false")
 
 
@@ -77,7 +77,7 @@ def case(preset: str, *sets: str, extra: KubeObject | None = None) -> Case:
 
 
 def engines(objects: list[Object]) -> dict[str, KubeObject]:
-    """The Deployments of engines that ask for GPUs, by the engine's name."""
+    """Return the Deployments of engines that request GPUs, by the engine's name."""
     found = [item.body for item in objects if item.kind == "Deployment" and gpus_of(item.body)]
     return {body["metadata"]["labels"]["app.kubernetes.io/name"]: body for body in found}
 
@@ -88,7 +88,7 @@ def engine(preset: str, *sets: str) -> KubeObject:
 
 
 def without_claims(workload: KubeObject) -> KubeObject:
-    """The Deployment with an empty folder in place of each claim: where a test is not about volumes."""
+    """Return the Deployment with an emptyDir in place of each PVC, for tests that are not about volumes."""
     body = copy.deepcopy(workload)
     for volume in body["spec"]["template"]["spec"]["volumes"]:
         if volume.pop("persistentVolumeClaim", None):
@@ -97,14 +97,14 @@ def without_claims(workload: KubeObject) -> KubeObject:
 
 
 def tolerating(workload: KubeObject, *tolerations: KubeObject) -> KubeObject:
-    """The Deployment with these tolerations and no other."""
+    """Return the Deployment with these tolerations and no other."""
     body = copy.deepcopy(workload)
     body["spec"]["template"]["spec"]["tolerations"] = list(tolerations)
     return body
 
 
 def one_verdict(ground: Playground, workload: KubeObject, pool: str, placed: bool = False) -> Verdict:
-    """Tries the Deployment, one pod of it, on the nodes of a pool, with nothing else there; waits until it is ``placed``, or takes the first decision."""
+    """Return the decision for the Deployment's one pod on a pool. ``placed``: wait until it is placed; otherwise the first decision counts."""
     ground.apply(pinned(workload, pool))
     (verdict,) = ground.verdicts(1, {pool} if placed else ())
     return verdict
@@ -112,7 +112,7 @@ def one_verdict(ground: Playground, workload: KubeObject, pool: str, placed: boo
 
 @cache
 def planned(preset: str) -> dict[str, tuple[int, set[str]]]:
-    """For each engine of a preset that asks for GPUs: how many, and the kinds on which the planner says that it fits."""
+    """Return, for each engine of a preset that requests GPUs, their number and the kinds on which the planner says that it fits."""
     made = [engine for engine in preset_engines(shipped()[preset]) if engine.gpu]
     return {engine.name: (engine.plan.request.tensor_parallel, {placement.gpu.name for placement in engine.placements} & set(KINDS)) for engine in made}
 
@@ -121,7 +121,7 @@ PLANNED = [preset for preset in shipped() if planned(preset)]
 
 
 def test_every_preset_is_planned() -> None:
-    """Proves: each values file that asks for GPUs is one that the planner answers for, with the same engines and as many GPUs: none is left out below."""
+    """Proves: the planner knows every values file that requests GPUs, with the same engines and GPUs, so the test below leaves none out."""
     cases = {preset: case(preset) for preset in SHIPPED}
     render_all(cases.values())
     asking = {preset: {name: gpus_of(body) for name, body in engines(render(cases[preset])).items()} for preset in SHIPPED}
@@ -131,8 +131,8 @@ def test_every_preset_is_planned() -> None:
 
 @pytest.mark.parametrize("preset", PLANNED)
 def test_a_preset_goes_where_the_planner_says_and_nowhere_else(preset: str, ground: Playground) -> None:
-    """Proves, for every engine of the preset and every kind of GPU, on a node with as many of them as the engine asks for: it is placed where the planner says
-    that it fits, and elsewhere the scheduler's reason is the node affinity. Where it fits but for one GPU that is missing, the reason is the GPUs."""
+    """Proves, for every engine and every kind of GPU, on a node with the number that the engine requests: it is placed where the planner says that it fits.
+    Elsewhere the scheduler's reason is the node affinity. On a node with the right GPUs but one too few the reason is the GPUs."""
     objects = render(case(preset))
     found = engines(objects)
     ground.claims([item.body for item in objects if item.chart == "vllm-stack"], found.values())
@@ -152,8 +152,8 @@ def test_a_preset_goes_where_the_planner_says_and_nowhere_else(preset: str, grou
         ground.stop()
 
 
-def test_the_pin_keeps_nothing_away(ground: Playground) -> None:
-    """Planted: without the preset's affinity, the engine for 80 GB goes to every kind. So where it stays Pending above, the preset's terms are why."""
+def test_the_pool_selector_keeps_no_pod_away(ground: Playground) -> None:
+    """Planted: without the preset's affinity, the engine for 80 GB is placed on every kind. So the preset's terms keep it Pending above."""
     pools = ground.kinds(1)
     body = with_terms(without_claims(engine("gpt-oss")))
     ground.apply(*(bare_pod(pinned(body, pool, pool)) for pool in pools.values()))
@@ -201,8 +201,8 @@ def test_what_terms_of_labels_mean_to_the_scheduler(ground: Playground) -> None:
     assert found == {name: on for name, (_, on) in TERMS.items()}
 
 
-def test_a_taint_that_the_preset_does_not_tolerate(ground: Playground) -> None:
-    """Proves: the reason is the taint, for one that is not the GPUs' own, and (planted) for the GPUs' own where the toleration is missing."""
+def test_a_taint_that_the_preset_does_not_tolerate_is_the_reason(ground: Playground) -> None:
+    """Proves: the reason is the taint. It is so for another taint than the GPUs', and (planted) for the GPUs' taint without the toleration."""
     ground.nodes(node("icu", KINDS["h100-80"], taints=(PRESENT, {"key": "dedicated", "value": "icu", "effect": "NoSchedule"})))
     body = without_claims(engine("gpt-oss"))
     assert one_verdict(ground, body, "icu").causes == {UNTOLERATED: 1}
@@ -210,12 +210,12 @@ def test_a_taint_that_the_preset_does_not_tolerate(ground: Playground) -> None:
     gpu, icu = {"key": "nvidia.com/gpu", "operator": "Exists"}, {"key": "dedicated", "value": "icu"}
     assert one_verdict(ground, tolerating(body, gpu, icu), "icu", placed=True).node == "icu"
     ground.stop()
-    # The taints are looked at first, so the nodes of every other test are among these.
+    # The scheduler checks taints first, so this counts the nodes of every other test too.
     assert UNTOLERATED in one_verdict(ground, tolerating(body, icu), "icu").causes
 
 
-def test_a_node_whose_gpu_is_taken(ground: Playground) -> None:
-    """Proves: the reason is the GPU, and the engine that waits is placed when the other one goes."""
+def test_an_engine_waits_until_the_nodes_gpu_is_free(ground: Playground) -> None:
+    """Proves: the reason is the GPU, and the waiting engine is placed when the other one is deleted."""
     ground.nodes(node("full", KINDS["h100-80"]))
     body = without_claims(engine("gpt-oss"))
     assert one_verdict(ground, body, "full", placed=True).node == "full"
@@ -236,8 +236,8 @@ def test_two_gpus_are_two_of_one_node(ground: Playground) -> None:
     assert verdict.node == "double"
 
 
-def test_a_mixed_pool(ground: Playground) -> None:
-    """Proves: of an L4 and an A100 with 80 GB the large preset takes the A100, and a second one waits for it rather than take the L4."""
+def test_a_large_engine_takes_the_large_gpu_of_a_mixed_pool(ground: Playground) -> None:
+    """Proves: of an L4 and an A100 with 80 GB the large preset takes the A100. A second engine waits for the A100 and does not take the L4."""
     ground.nodes(node("small", KINDS["l4"], pool="mixed"), node("large", KINDS["a100-80"], pool="mixed"))
     body = without_claims(engine("gpt-oss"))
     assert one_verdict(ground, body, "mixed", placed=True).node == "large"
@@ -245,9 +245,9 @@ def test_a_mixed_pool(ground: Playground) -> None:
     assert [verdict.causes for verdict in ground.verdicts(2) if not verdict.node] == [{AFFINITY: 1, NO_GPU: 1}]
 
 
-def test_a_node_without_labels(ground: Playground) -> None:
-    """Proves: where GPU feature discovery does not run, the engine is placed, and (the risk) on a GPU that is too small as well; without the preset's
-    last term it waits for ever. A node without GPUs is never taken, labels or not."""
+def test_an_engine_is_placed_on_a_node_without_labels(ground: Playground) -> None:
+    """Proves: without GPU feature discovery the engine is placed, also (the risk) on a GPU that is too small. Without the preset's last term it
+    stays Pending. It is never placed on a node without GPUs."""
     ground.nodes(node("unlabelled", KINDS["h100-80"], labelled=False), node("small", KINDS["l4"], labelled=False), node("plain", None))
     body = without_claims(engine("gpt-oss"))
     for pool in ("unlabelled", "small"):

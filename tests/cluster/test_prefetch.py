@@ -1,7 +1,8 @@
-"""Proves: the script of weights.prefetch, with the real client of the hub against a hub of the tests' own, downloads what vLLM loads and
-nothing else, goes on where it was killed, and refuses wrong content, a wrong token, a full volume and a silent hub in one sentence.
+"""Proves: the script of weights.prefetch downloads the files that vLLM loads and no other, and resumes where it was killed. For wrong content,
+a wrong token, a full volume and a hub that does not answer it fails with one sentence.
 
-It does not prove that huggingface.co answers as the tests' hub does; huggingface_hub is the release of the vLLM image.
+The client is the real huggingface_hub, in the release of the vLLM image; the hub is a program of the tests. Does not prove that
+huggingface.co answers as this hub does.
 """
 
 import importlib.util
@@ -42,7 +43,7 @@ def environment(hub: Hub, home: Path, **more: str) -> dict[str, str]:
 
 
 def prefetch(hub: Hub, home: Path, *arguments: str, **more: str) -> tuple[int, str]:
-    """Its exit status and what it said."""
+    """Run the script; return its exit status and output."""
     command = [sys.executable, str(SCRIPT), *(arguments or (REPOSITORY,)), "--patience", "3"]
     result = subprocess.run(command, env=environment(hub, home, **more), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
     assert "Traceback" not in result.stdout, result.stdout
@@ -71,7 +72,7 @@ def script() -> ModuleType:
     return module
 
 
-def test_the_right_files_and_no_other(hub: Hub, tmp_path: Path) -> None:
+def test_it_downloads_the_right_files_and_no_other(hub: Hub, tmp_path: Path) -> None:
     status, output = prefetch(hub, tmp_path)
     assert status == 0, output
     assert snapshot(tmp_path) == SMALL | SHARDS
@@ -82,7 +83,7 @@ def test_the_right_files_and_no_other(hub: Hub, tmp_path: Path) -> None:
 
 
 def test_the_engine_finds_them_without_the_network(hub: Hub, tmp_path: Path) -> None:
-    """As vLLM asks with HF_HUB_OFFLINE=1: by the library, for the snapshot of main."""
+    """vLLM with HF_HUB_OFFLINE=1 asks the library for the snapshot of main."""
     prefetch(hub, tmp_path)
     ask = f"import huggingface_hub; print(huggingface_hub.snapshot_download('{REPOSITORY}', local_files_only=True, ignore_patterns='*'))"
     hub.forget()
@@ -106,24 +107,24 @@ def test_the_engine_finds_them_without_the_network(hub: Hub, tmp_path: Path) -> 
         (["config.json", "onnx/a.onnx"], {"allow": ["onnx/*"]}, ["config.json", "onnx/a.onnx"]),
     ],
 )  # fmt: skip
-def test_what_is_chosen(script: ModuleType, names: list[str], arguments: dict[str, list[str]], chosen: list[str]) -> None:
+def test_it_chooses_the_weights_that_vllm_loads(script: ModuleType, names: list[str], arguments: dict[str, list[str]], chosen: list[str]) -> None:
     assert script.choose(names, **({"allow": [], "ignore": []} | arguments)) == chosen
 
 
 def test_a_second_run_reads_neither_the_hub_nor_the_weights(hub: Hub, tmp_path: Path) -> None:
     prefetch(hub, tmp_path)
     hub.forget()
-    # Would be noticed if it were read: the size is right.
+    # Wrong content of the right size: reading it would fail.
     blob = folder(tmp_path) / "blobs" / sha256(SHARDS["model-00001-of-00002.safetensors"])
     blob.write_bytes(b"x" * blob.stat().st_size)
     status, output = prefetch(hub, tmp_path)
     assert status == 0 and "nothing to do" in output and hub.requests == []
-    # Other patterns are another marker, and what was verified is not read for them either.
+    # Other patterns have another marker, and verified files are not read again.
     status, output = prefetch(hub, tmp_path, REPOSITORY, "--ignore", "*.md")
     assert status == 0 and hub.log == [], output
 
 
-def test_what_is_gone_is_fetched_again(hub: Hub, tmp_path: Path) -> None:
+def test_a_missing_or_damaged_file_is_downloaded_again(hub: Hub, tmp_path: Path) -> None:
     prefetch(hub, tmp_path)
     hub.forget()
     (folder(tmp_path) / "blobs" / sha256(SHARDS["model-00002-of-00002.safetensors"])).write_bytes(b"short")
@@ -133,8 +134,8 @@ def test_what_is_gone_is_fetched_again(hub: Hub, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
-def test_it_goes_on_where_it_was_killed(hub: Hub, tmp_path: Path, end: signal.Signals) -> None:
-    """The second run asks for the rest of the file that was under way, and for no byte of a file that was done."""
+def test_it_resumes_where_it_was_killed(hub: Hub, tmp_path: Path, end: signal.Signals) -> None:
+    """The second run asks for the rest of the unfinished file, and for no byte of a finished one."""
     big = "model-00001-of-00001.safetensors"
     content = random.randbytes(30_000_000)
     hub.repositories[REPOSITORY] = {**SMALL, big: content, "small.safetensors": b"s" * 20_000}
@@ -157,8 +158,8 @@ def test_it_goes_on_where_it_was_killed(hub: Hub, tmp_path: Path, end: signal.Si
     assert snapshot(tmp_path)[big] == content
 
 
-def test_a_transfer_that_breaks_goes_on(hub: Hub, tmp_path: Path) -> None:
-    """The library writes 10 MiB at a time, so as much may come twice."""
+def test_a_broken_transfer_is_resumed(hub: Hub, tmp_path: Path) -> None:
+    """The library writes 10 MiB at a time, so up to 10 MiB come twice."""
     hub.repositories[REPOSITORY]["model.safetensors"] = random.randbytes(24_000_000)
     hub.cut["model.safetensors"] = 1
     status, output = prefetch(hub, tmp_path)
@@ -175,7 +176,7 @@ def test_wrong_bytes_are_asked_for_again(hub: Hub, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["model-00002-of-00002.safetensors", "config.json"])
-def test_bytes_that_stay_wrong_fail_by_name(hub: Hub, tmp_path: Path, name: str) -> None:
+def test_bytes_that_stay_wrong_fail_with_the_files_name(hub: Hub, tmp_path: Path, name: str) -> None:
     hub.broken[name] = 9
     status, output = prefetch(hub, tmp_path)
     assert status == 7 and last(output).startswith(f"error: {name} came twice")
@@ -184,7 +185,7 @@ def test_bytes_that_stay_wrong_fail_by_name(hub: Hub, tmp_path: Path, name: str)
 
 
 def test_what_the_engine_downloaded_itself_is_verified(hub: Hub, tmp_path: Path) -> None:
-    """A volume from before: one file is right and stays, one is not."""
+    """On a volume from before: the right file stays, the wrong one is replaced."""
     root, blobs = folder(tmp_path) / "snapshots" / COMMIT, folder(tmp_path) / "blobs"
     root.mkdir(parents=True)
     blobs.mkdir()
@@ -228,7 +229,7 @@ def test_two_at_once_are_one_download(hub: Hub, tmp_path: Path) -> None:
         ("hf_bad", "{url} refuses the token (status 401): renew it in the Secret of HF_TOKEN"),
     ],
 )
-def test_a_gated_model(hub: Hub, tmp_path: Path, token: str, words: str) -> None:
+def test_a_gated_model_without_access_fails_with_the_remedy(hub: Hub, tmp_path: Path, token: str, words: str) -> None:
     hub.gated = True
     status, output = prefetch(hub, tmp_path, **({"HF_TOKEN": token} if token else {}))
     assert status == 3 and words.format(url=hub.url) in last(output)
@@ -251,12 +252,12 @@ def test_a_token_goes_to_the_hub_and_not_to_its_cdn(hub: Hub, tmp_path: Path) ->
         ([REPOSITORY, "--allow", "*.npz"], "has no weights that --allow and --ignore leave"),
     ],
 )
-def test_what_is_not_there(hub: Hub, tmp_path: Path, arguments: list[str], words: str) -> None:
+def test_a_missing_repository_revision_or_weights_fails(hub: Hub, tmp_path: Path, arguments: list[str], words: str) -> None:
     status, output = prefetch(hub, tmp_path, *arguments)
     assert status == 4 and words in last(output)
 
 
-def test_an_argument_that_is_none(hub: Hub, tmp_path: Path) -> None:
+def test_an_unknown_argument_fails(hub: Hub, tmp_path: Path) -> None:
     assert prefetch(hub, tmp_path, REPOSITORY, "--revison", "main")[0] == 2
 
 
@@ -267,19 +268,19 @@ def test_a_hub_that_is_down_is_asked_again_for_a_while(hub: Hub, tmp_path: Path)
     assert last(output).startswith(f"error: asking {hub.url}: ") and "networkPolicy.weightsTo" in last(output)
 
 
-def test_nobody_at_the_address(hub: Hub, tmp_path: Path) -> None:
+def test_a_refused_connection_fails_with_the_address(hub: Hub, tmp_path: Path) -> None:
     status, output = prefetch(hub, tmp_path, HF_ENDPOINT="http://127.0.0.1:1")
     assert status == 5 and "Connection refused" in output and last(output).startswith("error: asking http://127.0.0.1:1")
 
 
-def test_offline(hub: Hub, tmp_path: Path) -> None:
+def test_offline_it_accepts_the_files_on_the_volume(hub: Hub, tmp_path: Path) -> None:
     status, output = prefetch(hub, tmp_path, HF_HUB_OFFLINE="1")
     assert status == 8 and "has no weights: fill the volume" in last(output)
     prefetch(hub, tmp_path)
     hub.forget()
     status, output = prefetch(hub, tmp_path, HF_HUB_OFFLINE="1")
     assert status == 0 and "as verified before" in output
-    # Filled by hand: there is no marker.
+    # A volume that was filled by hand has no marker.
     (folder(tmp_path) / "prefetch.json").unlink()
     status, output = prefetch(hub, tmp_path, HF_HUB_OFFLINE="1")
     assert status == 0 and "2 files of weights; their checksums are not known" in output
@@ -299,13 +300,13 @@ def small_volume(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(target)], check=True)
 
 
-def test_a_volume_that_is_too_small_is_said_before_the_download(hub: Hub, small_volume: Path) -> None:
+def test_a_volume_that_is_too_small_fails_before_the_download(hub: Hub, small_volume: Path) -> None:
     status, output = prefetch(hub, small_volume)
     assert status == 6 and "6.0" not in last(output) and "0.01 GB are still to come, but the volume has 0.00 GB free" in last(output)
     assert hub.log == []
 
 
-def test_a_volume_that_somebody_else_fills(hub: Hub, small_volume: Path) -> None:
+def test_a_volume_that_fills_up_during_the_download_fails(hub: Hub, small_volume: Path) -> None:
     hub.repositories[REPOSITORY] = {"config.json": b"{}", "model.safetensors": random.randbytes(3_000_000)}
     hub.rate = 1_000_000
     process = subprocess.Popen([sys.executable, str(SCRIPT), REPOSITORY], env=environment(hub, small_volume), stdout=subprocess.PIPE, text=True)
@@ -317,7 +318,7 @@ def test_a_volume_that_somebody_else_fills(hub: Hub, small_volume: Path) -> None
     assert process.returncode == 6 and last(output).startswith("error: the volume is full")
 
 
-def test_progress_is_lines(script: ModuleType) -> None:
+def test_progress_has_amount_speed_and_time_left(script: ModuleType) -> None:
     assert script.progress(13 * 10**9, 65 * 10**9, 13 * 10**9, 130) == " 20 %  13.00 of 65.00 GB, 100.0 MB/s, 8 min 40 s left"
     assert script.progress(65 * 10**9 - 1, 65 * 10**9, 0, 1) == " 99 %  65.00 of 65.00 GB, 0.0 MB/s"
     assert script.duration(7325) == "2 h 2 min"

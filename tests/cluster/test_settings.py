@@ -1,7 +1,8 @@
-"""Proves, with Helm 4 and Helm 3 on a real API server: a setting that is handed on to an upstream chart takes effect on every way that Helm
-offers to give it, and nothing of it is stored; what only the cluster knows (Secrets, volumes, selectors) is refused in words.
+"""Proves, with Helm 4 and Helm 3 on a real API server: a setting that is passed to an upstream chart takes effect with each of Helm's
+options for values, and Helm does not store the passed value. Mistakes that only the cluster shows (Secrets, volumes, selectors) are refused
+with an explanation.
 
-Nothing runs: the chat has no replica, and the engine is for a GPU.
+Does not prove: anything about pods. The chat has no replica, and the engine is for a GPU.
 """
 
 import json
@@ -38,7 +39,7 @@ def kubectl(helm: str, provider: Provider) -> Iterator[Kubectl]:
 
 @pytest.fixture(scope="module")
 def case(helm: str, kubectl: Kubectl, provider: Provider) -> Case:
-    """gpt-oss with a setting of each kind, installed."""
+    """An installed gpt-oss with a setting of each kind."""
     settings = ("engine.maxModelLen=2048", "global.imageRegistry=registry.example.org/mirror", NONE)
     case = Case("gpt-oss", ("gpt-oss",), sets=settings, namespace=f"settings-{helm}", helm=helm)
     install.install(case, provider.kubeconfig())
@@ -46,19 +47,21 @@ def case(helm: str, kubectl: Kubectl, provider: Provider) -> Case:
 
 
 def upgraded(case: Case, provider: Provider, *options: str) -> list[Object]:
-    """The objects of an upgrade that is tried on the server."""
+    """Return the objects of an upgrade, by a dry run on the server."""
     command = ["upgrade", case.release, str(CHART), "--namespace", case.namespace, "--dry-run=server", "--hide-notes", *options]
     manifest = install.helm(*command, kubeconfig=provider.kubeconfig(), version=case.helm).partition("MANIFEST:\n")[2]
     return parse(manifest)
 
 
 def engine(objects: list[Object]) -> KubeObject:
+    """Return the engine's container."""
     (found,) = [item.body for item in objects if item.name.endswith("-deployment-vllm")]
     container: KubeObject = found["spec"]["template"]["spec"]["containers"][0]
     return container
 
 
 def context(container: KubeObject) -> str:
+    """Return the container's --max-model-len."""
     command: list[str] = container["command"]
     return command[command.index("--max-model-len") + 1]
 
@@ -74,7 +77,7 @@ def test_reset_then_reuse_values_keeps_a_setting(case: Case, provider: Provider)
 
 
 def test_a_setting_that_is_left_out_is_gone(case: Case, provider: Provider) -> None:
-    """The preset's own value is back: what was handed on is not stored."""
+    """The preset's value is back, because the passed value is not stored."""
     container = engine(upgraded(case, provider, "--reset-values", *replace(case, sets=(NONE,)).options()))
     assert context(container) == "32768" and container["image"].startswith("vllm/")
 
@@ -89,18 +92,20 @@ def test_what_is_stored_is_what_the_user_gave(case: Case, provider: Provider) ->
 
 
 def refusal(case: Case, provider: Provider, *options: str) -> str:
+    """Return the message of an upgrade that is refused."""
     with pytest.raises(RenderError) as refused:
         upgraded(case, provider, *case.options(), *options)
     return str(refused.value)
 
 
 def secret(kubectl: Kubectl, name: str, **data: str) -> None:
+    """Create the Secret, or replace it. An underscore in a key stands for a hyphen."""
     kubectl.run("delete", "secret", name, "--ignore-not-found")
     kubectl.run("create", "secret", "generic", name, *(f"--from-literal={key.replace('_', '-')}={value}" for key, value in data.items()))
 
 
 def test_a_secret_with_an_empty_password_is_refused(case: Case, kubectl: Kubectl, provider: Provider) -> None:
-    """With it, the first visitor would become the administrator."""
+    """With it, the first visitor would become administrator."""
     secret(kubectl, "chat-admin", admin_password="")
     said = refusal(case, provider, "--set", "global.chat.auth.admin.existingSecret=chat-admin")
     assert f'Secret chat-admin in namespace {case.namespace} has no key "admin-password", or the key is empty, and the first visitor' in said
@@ -119,7 +124,7 @@ def test_a_secret_that_is_not_there_yet_may_come(case: Case, provider: Provider)
 
 
 def test_a_rotated_secret_restarts_the_pods_that_read_it(case: Case, kubectl: Kubectl, provider: Provider) -> None:
-    """At the next upgrade, and no pod of another component."""
+    """At the next upgrade. Pods of other components stay."""
 
     def templates() -> dict[str, KubeObject]:
         objects = upgraded(case, provider, *case.options(), "--set", "global.chat.secretKey.existingSecret=chat-key")
@@ -131,7 +136,7 @@ def test_a_rotated_secret_restarts_the_pods_that_read_it(case: Case, kubectl: Ku
     kubectl.run("patch", "secret", "chat-key", "-p", json.dumps({"stringData": {"secret-key": "second"}}))
     second = templates()
     assert [name for name in first if first[name] != second[name]] == ["chat-open-webui"]
-    # The digest on the pod is none of the value alone, or whoever sees pods could try passwords against it.
+    # The pod's digest is salted. Otherwise people who can read pods could test passwords against it.
     secret(kubectl, "chat-key", secret_key="first")
     assert templates() not in (first, second)
 
@@ -151,7 +156,7 @@ def test_a_volume_that_would_shrink_is_refused(case: Case, provider: Provider) -
 
 
 def test_two_releases_on_one_volume_are_refused(case: Case, provider: Provider, tmp_path: Path) -> None:
-    """By name of the claim, and by names that meet: release chat-gpt with engine oss-120b has the claim of chat with gpt-oss-120b."""
+    """By the PVC's name, and by composed names: release chat-gpt with engine oss-120b names the PVC of chat with gpt-oss-120b."""
     other = replace(case, release="other")
     command = ["install", "other", str(CHART), "-n", case.namespace, "--dry-run=server", *case.options(), "--set"]
     with pytest.raises(RenderError, match="open-webui.persistence.existingClaim: the PersistentVolumeClaim chat-open-webui .* belongs to the release chat"):

@@ -1,8 +1,7 @@
-"""Proves, in pods and with a real Keycloak: with an identity provider it is the only way in, who gets in with which role and for how long, what a
-lost role does, and how local accounts move over; `helm test` proves the path there as well.
+"""Proves, in pods and with a real Keycloak: an identity provider is the only way to sign in; who may sign in, with which role and for how
+long; what a lost role changes; how local accounts are merged; and `helm test` checks the way to the provider.
 
-One release, whose settings change from test to test in the order of the file. The provider's certificate comes from a CA that only
-global.trustedCA knows. Does not prove: other providers.
+Keycloak's certificate is from a CA that only global.trustedCA has. Does not prove: other providers.
 """
 
 import base64
@@ -32,7 +31,7 @@ BEN = ("ben@example.org", "bens-local-password")
 @pytest.fixture(scope="module")
 def provider_of_identities(local: Case, provider: Provider) -> Iterator[keycloak.Keycloak]:
     chat_url = provider.chat_url()
-    # The node's own address: pods reach it, and it is on an interface of this machine.
+    # Pods and this machine both reach the node's own address.
     with keycloak.running(chat_url.split("//")[1].split(":")[0], f"{chat_url}/oauth/oidc/callback") as running:
         yield running
 
@@ -46,7 +45,7 @@ def kubectl(provider_of_identities: keycloak.Keycloak, namespace: Kubectl) -> Ku
 
 
 class Release:
-    """The local preset with local accounts, then with the provider and other settings of ``global.chat.auth``."""
+    """The local preset: first with local accounts, then with the provider and other settings of ``global.chat.auth``."""
 
     def __init__(self, local: Case, provider: Provider, identities: keycloak.Keycloak) -> None:
         self.case, self._provider, self.url = replace(local, namespace=NAMESPACE), provider, provider.chat_url()
@@ -80,7 +79,7 @@ def password(release: Release, kubectl: Kubectl) -> str:
 
 @pytest.fixture(scope="module")
 def local_ben(release: Release, password: str) -> str:
-    """The id of an account with a password, and a conversation in it, from before there was a provider."""
+    """The id of a local account with a conversation, from before the release had a provider."""
     WebUI(release.url).sign_in("admin@example.org", password).add_user("Ben", *BEN)
     ben = WebUI(release.url).sign_in(*BEN)
     ben.write("From before the provider")
@@ -144,13 +143,13 @@ def test_a_lost_role_is_gone_at_the_next_sign_in(with_roles: Release, provider_o
 
 @pytest.fixture(scope="module")
 def admin_alone(with_roles: Release) -> Release:
-    """Administrators by a group, nobody else named, accounts merged, and the glass to break."""
+    """Only the administrators' group is set. Accounts are merged by address, and breakGlass is on."""
     with_roles.identities({"roles": {"claim": "groups", "admin": [keycloak.GROUP]}, "mergeAccountsByEmail": True}, breakGlass=True)
     return with_roles
 
 
 def test_admin_alone_locks_nobody_out(admin_alone: Release, provider_of_identities: keycloak.Keycloak) -> None:
-    """Somebody without any group is a user, and works."""
+    """A person without a group is a user, and sees the model."""
     provider_of_identities.take_group("cleo", keycloak.STAFF)
     assert admin_alone.account(provider_of_identities.sign_in(admin_alone.url, "ada"))["role"] == "admin"
     cleo = provider_of_identities.sign_in(admin_alone.url, "cleo")
@@ -160,7 +159,7 @@ def test_admin_alone_locks_nobody_out(admin_alone: Release, provider_of_identiti
 
 
 def test_a_lost_group_is_gone_at_the_next_sign_in_if_another_stays(admin_alone: Release, provider_of_identities: keycloak.Keycloak) -> None:
-    """A realm's default group is one that stays."""
+    """The realm's default group stays."""
     provider_of_identities.take_group("ada", keycloak.GROUP)
     assert admin_alone.account(provider_of_identities.sign_in(admin_alone.url, "ada"))["role"] == "user"
     provider_of_identities.give_group("ada", keycloak.GROUP)
@@ -168,7 +167,7 @@ def test_a_lost_group_is_gone_at_the_next_sign_in_if_another_stays(admin_alone: 
 
 
 def test_an_empty_claim_keeps_the_role_which_the_documents_warn_of(admin_alone: Release, provider_of_identities: keycloak.Keycloak) -> None:
-    """Open WebUI's own behaviour: why docs/sign-in.md asks for a claim that is never empty. If this fails, the warning can go."""
+    """This is Open WebUI's behaviour, and why docs/sign-in.md asks for a claim that is never empty. If this fails, remove the warning."""
     for group in (keycloak.GROUP, keycloak.STAFF):
         provider_of_identities.take_group("ada", group)
     assert admin_alone.account(provider_of_identities.sign_in(admin_alone.url, "ada"))["role"] == "admin"
@@ -180,13 +179,13 @@ def test_a_merged_account_keeps_its_conversations(admin_alone: Release, local_be
     assert ben.questions() == ["From before the provider"]
 
 
-def test_the_glass_can_be_broken(admin_alone: Release, password: str) -> None:
+def test_break_glass_lets_the_local_administrator_in(admin_alone: Release, password: str) -> None:
     administrator = WebUI(admin_alone.url).sign_in("admin@example.org", password)
     assert admin_alone.account(administrator.token)["role"] == "admin"
 
 
-def test_breaking_the_glass_opens_every_local_password(admin_alone: Release, local_ben: str) -> None:
-    """Open WebUI has one switch for all passwords, so breakGlass is for the day when the provider is down."""
+def test_break_glass_accepts_every_local_password(admin_alone: Release, local_ben: str) -> None:
+    """Open WebUI has one switch for all passwords, so breakGlass is for outages of the provider."""
     assert admin_alone.account(WebUI(admin_alone.url).sign_in(*BEN).token)["id"] == local_ben
 
 

@@ -1,4 +1,4 @@
-"""What chart-testing works on: a chart repository on a loopback address, and a git repository with the chart at two revisions."""
+"""Input for chart-testing: a chart repository on a loopback address, and a Git repository with the chart at two revisions."""
 
 import shutil
 import subprocess
@@ -26,9 +26,9 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 @contextmanager
 def served_archives(folder: Path) -> Iterator[str]:
-    """The address of a chart repository with the upstream archives of this machine, and an index that Helm writes.
+    """Serve a chart repository with this machine's upstream archives, and yield its address. Helm writes the index.
 
-    Other versions in the user cache are served as well: the previous chart may depend on them.
+    Other versions in the user cache are served too, because the previous chart may depend on them.
     """
     for archive in archives.resolve(download=False):
         for path in archive.path.parent.glob(f"{archive.name}-*.tgz"):
@@ -43,11 +43,13 @@ def served_archives(folder: Path) -> Iterator[str]:
 
 
 def helm(*arguments: str) -> None:
+    """Run Helm. Fails with its error message."""
     result = subprocess.run([tool("helm"), *arguments], capture_output=True, text=True)
     assert result.returncode == 0, f"helm {' '.join(arguments)}: {result.stderr}"
 
 
 def git(folder: Path, *arguments: str) -> str:
+    """Run git in the folder and return its output. Fails with its error message."""
     identity = ["-c", "user.name=test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false"]
     result = subprocess.run(["git", "-C", str(folder), *identity, *arguments], capture_output=True, text=True)
     assert result.returncode == 0, f"git {' '.join(arguments)}: {result.stderr}"
@@ -55,7 +57,7 @@ def git(folder: Path, *arguments: str) -> str:
 
 
 class GitRepository:
-    """The repository that chart-testing is started in: it compares the commit that is checked out with origin/main."""
+    """The repository in which chart-testing compares the checked-out commit with origin/main."""
 
     def __init__(self, root: Path) -> None:
         self.root, self.chart = root, root / FOLDER
@@ -67,21 +69,21 @@ class GitRepository:
         git(self.root, "commit", "--quiet", f"--message={message}")
 
     def publish(self) -> None:
-        """Makes the commit origin/main. The next one starts without a chart."""
+        """Make the commit origin/main, and remove the chart from the working tree for the next commit."""
         git(self.root, "update-ref", "refs/remotes/origin/main", "HEAD")
         shutil.rmtree(self.chart)
 
     def copy_revision(self, revision: str) -> None:
-        """The chart as this checkout has it at ``revision``."""
+        """Copy the chart of this checkout at ``revision``."""
         archive = subprocess.run(["git", "-C", str(ROOT), "archive", revision, str(FOLDER)], check=True, capture_output=True)
         subprocess.run(["tar", "-x", "-C", str(self.root)], input=archive.stdout, check=True)
 
     def copy_working_tree(self) -> None:
-        """The chart as this checkout's files have it now, without the archives."""
+        """Copy the chart of this checkout's working tree, without the archives."""
         shutil.copytree(CHART, self.chart, ignore=shutil.ignore_patterns("*.tgz", "__pycache__"))
 
     def depend_on(self, url: str) -> None:
-        """Takes the upstream charts from the chart repository at ``url``."""
+        """Replace the upstream charts' repositories by ``url``."""
         for name in ("Chart.yaml", "Chart.lock"):
             file = self.chart / name
             text = file.read_text()
@@ -93,13 +95,14 @@ class GitRepository:
         helm("dependency", "update", str(self.chart))
 
     def set_version(self, version: str) -> None:
+        """Change the chart's version."""
         file = self.chart / "Chart.yaml"
         before = f"\nversion: {kubeyaml.load(file.read_text())['version']}\n"
         assert file.read_text().count(before) == 1
         file.write_text(file.read_text().replace(before, f"\nversion: {version}\n"))
 
     def move_to_defaults(self, paths: tuple[str, ...]) -> list[str]:
-        """Moves values from the ``ci`` files to values.yaml, so that the chart installs the same without them. Returns those that were there."""
+        """Move values from the ``ci`` files to values.yaml, so that the chart installs the same without them. Returns the paths that it moved."""
         moved = []
         defaults = kubeyaml.load((self.chart / "values.yaml").read_text())
         for file in self.chart.glob("ci/*-values.yaml"):
@@ -112,7 +115,7 @@ class GitRepository:
 
 
 def _move(values: KubeObject, defaults: KubeObject, path: list[str]) -> bool:
-    """Whether there was such a value to move."""
+    """Move one value; return whether it existed."""
     *parents, last = path
     for key in parents:
         if key not in values:
@@ -125,7 +128,7 @@ def _move(values: KubeObject, defaults: KubeObject, path: list[str]) -> bool:
 
 
 def previous_revision() -> str:
-    """The newest commit of this branch whose chart is another than the working tree's; empty if the history has none."""
+    """Return the newest commit of this branch whose chart differs from the working tree's; empty if the history has none."""
     if not (ROOT / ".git").exists():
         return ""
     for commit in git(ROOT, "rev-list", "--first-parent", "HEAD").split():

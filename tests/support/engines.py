@@ -1,4 +1,4 @@
-"""Arguments of engines, for both tiers: the table of lists, and the cases that make engines."""
+"""Arguments of engines for both tiers: the lists in tests/engine-arguments.yaml, and the cases that have engines."""
 
 from functools import cache
 
@@ -28,7 +28,7 @@ TABLE = Table.model_validate(kubeyaml.load((ROOT / "tests/engine-arguments.yaml"
 
 @cache
 def cases() -> dict[str, Case]:
-    """Every scenario, and every values file that no scenario takes, as somebody tries it."""
+    """Return every scenario, and a case for every values file that no scenario uses."""
     known = {name for case in scenarios().values() for name in case.values}
     files = sorted(str(path.relative_to(PRESETS).with_suffix("")) for path in PRESETS.rglob("*.yaml"))
     alone = [name for name in files if name not in known and not name.startswith("overlays/")]

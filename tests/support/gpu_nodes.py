@@ -1,8 +1,8 @@
-"""Fake GPU nodes beside the real one, described as NVIDIA's GPU feature discovery describes nodes, and pods that are tried on them.
+"""Fake GPU nodes with the labels of NVIDIA's GPU feature discovery, and Deployments of the chart to schedule on them.
 
-kwok plays the kubelets; the scheduler and the controllers are the real ones. What keeps apart: every fake node has a taint of its own,
-so that nothing comes to one but what is made for it here, and a pool label, to which each copy of a Deployment is pinned. Whether it
-is scheduled there is then decided by what the chart rendered.
+kwok plays the kubelets; the scheduler and the controllers are real. Every fake node has a taint, so no other pod is scheduled on it, and
+a pool label. Each copy of a Deployment tolerates the taint and selects one pool. Whether the scheduler places it there depends only on
+what the chart rendered.
 """
 
 import copy
@@ -21,13 +21,13 @@ from scout_chat.planning.catalog import Gpu, gpus
 POOL = "scout-chat/test-pool"
 FAKE = {"key": "kwok.x-k8s.io/node", "value": "fake", "effect": "NoSchedule"}
 PRESENT = {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}
-# A class that no object has: nobody provisions a volume, and a claim is bound to the volume that is made for it.
+# A StorageClass that does not exist: no provisioner acts, and a PVC is bound to the volume that is made for it.
 STORAGE_CLASS = "scout-chat-test"
-# What the scheduler says.
+# The scheduler's words.
 AFFINITY = "node(s) didn't match Pod's node affinity/selector"
 NO_GPU = "Insufficient nvidia.com/gpu"
 UNTOLERATED = "node(s) had untolerated taint(s)"
-# It has not seen yet that a node is ready, or a claim bound.
+# The scheduler has not seen yet that a node is ready, or that a PVC is bound.
 NOT_YET = ("node.kubernetes.io/", "unbound immediate PersistentVolumeClaims")
 SECONDS = 20
 
@@ -35,7 +35,7 @@ KINDS = gpus()
 
 
 def node(name: str, gpu: Gpu | None, count: int = 1, *, pool: str = "", labelled: bool = True, taints: Iterable[KubeObject] = (PRESENT,)) -> KubeObject:
-    """A node with so many GPUs, or none (``gpu`` None) and then without its taints. ``labelled`` False: feature discovery does not run."""
+    """Return a node with ``count`` GPUs; without GPUs and ``taints`` if ``gpu`` is None. ``labelled`` False: feature discovery does not run."""
     amount = {"cpu": str(16 * count), "memory": f"{128 * count}Gi", "pods": "110"} | ({"nvidia.com/gpu": str(count)} if gpu else {})
     return {
         "apiVersion": "v1",
@@ -52,7 +52,7 @@ def node(name: str, gpu: Gpu | None, count: int = 1, *, pool: str = "", labelled
 
 
 def discovered(gpu: Gpu, count: int) -> dict[str, str]:
-    """The labels of GPU feature discovery, node feature discovery and the GPU operator that a preset could go by."""
+    """Return the labels of GPU feature discovery, node feature discovery and the GPU operator that a preset could use."""
     major, minor = gpu.capability.split(".")
     return {
         "feature.node.kubernetes.io/pci-10de.present": "true",
@@ -68,9 +68,9 @@ def discovered(gpu: Gpu, count: int) -> dict[str, str]:
 
 
 def pinned(workload: KubeObject, pool: str, name: str = "") -> KubeObject:
-    """A copy of a Deployment that can run on the fake nodes of one pool alone, under another name and selector if one is given.
+    """Return a copy of a Deployment for the fake nodes of one pool, under another name if one is given.
 
-    Added: the pool as nodeSelector, the toleration of the fake nodes' own taint, a label. Nothing is taken away.
+    The copy has the pool as nodeSelector and as a label, and tolerates the fake nodes' taint. Nothing is removed.
     """
     body = copy.deepcopy(workload)
     template = body["spec"]["template"]
@@ -83,18 +83,19 @@ def pinned(workload: KubeObject, pool: str, name: str = "") -> KubeObject:
 
 
 def gpus_of(workload: KubeObject) -> int:
-    """How many GPUs a pod of it asks for."""
+    """Return how many GPUs a pod of the workload requests."""
     limits = [container.get("resources", {}).get("limits", {}) for container in workload["spec"]["template"]["spec"]["containers"]]
     return sum(int(limit.get("nvidia.com/gpu", 0)) for limit in limits)
 
 
 def volumes_of(workload: KubeObject) -> list[KubeObject]:
+    """Return the volumes of the workload's pods."""
     volumes: list[KubeObject] = workload["spec"]["template"]["spec"].get("volumes", [])
     return volumes
 
 
 def with_terms(workload: KubeObject, *terms: list[tuple[str, str, str]]) -> KubeObject:
-    """The Deployment with an affinity of these terms of (label of NVIDIA's, operator, value), OR-ed; without terms, with none."""
+    """Return the Deployment with a node affinity of these terms, ORed. A term has (label after nvidia.com/gpu., operator, value). No terms: no affinity."""
     body = copy.deepcopy(workload)
     written = [
         {"matchExpressions": [{"key": f"nvidia.com/gpu.{key}", "operator": operator, "values": [value]} for key, operator, value in term]} for term in terms
@@ -105,7 +106,7 @@ def with_terms(workload: KubeObject, *terms: list[tuple[str, str, str]]) -> Kube
 
 
 def bare_pod(workload: KubeObject) -> KubeObject:
-    """A pod as the Deployment's would be, without the Deployment: where only the scheduler is asked."""
+    """Return a pod of the Deployment without the Deployment, for tests of the scheduler only."""
     template = workload["spec"]["template"]
     name = workload["metadata"]["name"]
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {**template["metadata"], "name": name}, "spec": template["spec"]}
@@ -113,7 +114,7 @@ def bare_pod(workload: KubeObject) -> KubeObject:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the scheduler decided of one pod: its ``node``, or a ``message``. ``pool`` is what it is pinned to, ``size`` how many nodes that has."""
+    """The scheduler's decision for a pod: a ``node`` or a ``message``. ``size``: the number of nodes in the pod's ``pool``."""
 
     pod: str
     pool: str
@@ -123,7 +124,7 @@ class Verdict:
 
     @property
     def causes(self) -> dict[str, int]:
-        """Why not, with the number of the pool's own nodes: all others were passed over for the pin. Empty if it was placed."""
+        """Reasons with the number of the pool's nodes that each excludes. The nodes of other pools, excluded by the nodeSelector, are left out."""
         if self.node:
             return {}
         said = re.match(r"0/(\d+) nodes are available: (.*?)\.(?: |$)", self.message)
@@ -135,7 +136,7 @@ class Verdict:
 
 @dataclass
 class Listing:
-    """The objects of one kind as a watch has shown them, and every event so far."""
+    """The objects of one kind as a watch reports them, and every event so far."""
 
     call: Callable[..., Any]
     where: dict[str, str]
@@ -149,7 +150,7 @@ class Listing:
         return cls(call, where, {item["metadata"]["name"]: item for item in answer["items"]}, answer["metadata"]["resourceVersion"])
 
     def until(self, done: Callable[[dict[str, KubeObject]], bool], seconds: int = SECONDS) -> bool:
-        """Follows the objects until ``done`` of them by name; False if the time is over first."""
+        """Watch the objects until ``done(objects by name)`` holds. Returns False if the time is over first."""
         if done(self.objects):
             return True
         watch = kubernetes.watch.Watch()
@@ -167,19 +168,19 @@ class Listing:
 
 
 def condition(item: KubeObject, kind: str) -> KubeObject:
-    """A condition of an object's status; empty if it is not there."""
+    """Return a condition of an object's status; empty if there is none."""
     return next((entry for entry in item.get("status", {}).get("conditions", []) if entry["type"] == kind), {})
 
 
 def complete(deployment: KubeObject) -> bool:
-    """Whether the rollout of what was asked last is over, and all pods are available."""
+    """Return whether the rollout of the last change is over and all pods are available."""
     status, wanted = deployment.get("status", {}), deployment["spec"]["replicas"]
     seen = status.get("observedGeneration") == deployment["metadata"]["generation"]
     return bool(seen and status.get("replicas") == status.get("updatedReplicas") == status.get("availableReplicas") == wanted)
 
 
 class Playground:
-    """A namespace, fake nodes, and what is tried on them. Waits are watches."""
+    """A namespace, fake nodes, and the workloads that are tried on them. Every wait is a watch."""
 
     def __init__(self, kubectl: Kubectl, namespace: str, folder: Path) -> None:
         self.kubectl, self.namespace, self.folder = kubectl, namespace, folder
@@ -189,7 +190,7 @@ class Playground:
         self._kept: list[str] = []
 
     def apply(self, *objects: KubeObject) -> None:
-        """Server-side, as a client that owns every field."""
+        """Apply objects server-side, as the owner of every field."""
         file = self.folder / "list.json"
         file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": [self._here(item) for item in objects]}))
         self.kubectl.run("apply", "--server-side", "--force-conflicts", "-f", str(file))
@@ -198,7 +199,7 @@ class Playground:
         return item if item["kind"] in ("Node", "PersistentVolume") else {**item, "metadata": {**item["metadata"], "namespace": self.namespace}}
 
     def nodes(self, *nodes: KubeObject, keep: bool = False) -> None:
-        """Adds them and waits until pods may come. They go with ``clear``, unless they are kept."""
+        """Add nodes and wait until they are ready. ``clear`` removes them, unless ``keep``."""
         asked = {item["metadata"]["name"]: {taint["key"] for taint in item["spec"]["taints"]} for item in nodes}
         self.apply(*nodes)
         for item in nodes:
@@ -208,13 +209,13 @@ class Playground:
         listing = Listing.of(self.core.list_node, label_selector=POOL)
 
         def ready(seen: dict[str, KubeObject]) -> bool:
-            # Until a node is ready, the API server's taint says so.
+            # Until a node is ready it has a taint of the node controller.
             return all(name in seen and {taint["key"] for taint in seen[name]["spec"]["taints"]} == taints for name, taints in asked.items())
 
         assert listing.until(ready), listing.objects
 
     def kinds(self, count: int) -> dict[str, str]:
-        """A node of every kind with so many GPUs, each a pool; the kind to the pool. They stay for the next test."""
+        """Return a pool for each kind of GPU: one node with ``count`` GPUs. The nodes stay for the next test."""
         pools = {kind: f"{kind}-{count}" for kind in KINDS}
         missing = [node(pool, KINDS[kind], count) for kind, pool in pools.items() if pool not in self.pools]
         if missing:
@@ -222,9 +223,9 @@ class Playground:
         return pools
 
     def claims(self, objects: Iterable[KubeObject], workloads: Iterable[KubeObject] = (), **volume: Any) -> None:
-        """The release's claims, of a storage class of the tests' own, each bound to a volume made for it; ``volume`` is more of its specification.
+        """Create the release's PVCs in the tests' StorageClass, and a volume for each; ``volume``: more of the volumes' specification.
 
-        A claim that is the user's to make, since only a workload names it, is made too.
+        PVCs that only a workload names, because users make them, are created too.
         """
         claims = [copy.deepcopy(body) for body in objects if body["kind"] == "PersistentVolumeClaim"]
         named = {entry["persistentVolumeClaim"]["claimName"] for body in workloads for entry in volumes_of(body) if "persistentVolumeClaim" in entry}
@@ -261,9 +262,9 @@ class Playground:
         return Listing.of(self.core.list_namespaced_pod, namespace=self.namespace)
 
     def verdicts(self, count: int, placed: Collection[str] = ()) -> list[Verdict]:
-        """The scheduler's decision of every pod there, once there are ``count``.
+        """Return the scheduler's decision for every pod, once there are ``count`` pods.
 
-        A pod that ``placed`` has, by its name or its pool's, is waited for until it is placed; of another the first decision counts.
+        ``placed`` has names of pods or pools: such a pod must be placed. For another pod the first decision counts.
         """
 
         def settled(pod: KubeObject) -> bool:
@@ -286,13 +287,13 @@ class Playground:
         return None
 
     def rollout(self, name: str, done: Callable[[KubeObject], bool] = complete) -> KubeObject:
-        """The Deployment, once ``done`` of it."""
+        """Return the Deployment as soon as ``done`` holds."""
         listing = Listing.of(self.apps.list_namespaced_deployment, namespace=self.namespace, field_selector=f"metadata.name={name}")
         assert listing.until(lambda seen: name in seen and done(seen[name])), listing.objects.get(name, {}).get("status")
         return listing.objects[name]
 
     def stop(self) -> None:
-        """Nothing runs. Owners go first, so that nobody makes a pod anew, and pods at once, whatever time they may take to end."""
+        """Delete all workloads: owners first, so that no pod is created again, then the pods without a grace period."""
         self.apps.delete_collection_namespaced_deployment(self.namespace)
         self.apps.delete_collection_namespaced_replica_set(self.namespace)
         self.core.delete_collection_namespaced_pod(self.namespace, grace_period_seconds=0)
@@ -300,7 +301,7 @@ class Playground:
         assert listing.until(lambda seen: not seen), listing.objects
 
     def clear(self) -> None:
-        """Nothing runs, no volume is left, and the nodes that are not kept are gone, last: nobody would end their pods."""
+        """Delete workloads, volumes, and then the nodes that are not kept. Without its node a pod would never end."""
         self.stop()
         self.core.delete_collection_namespaced_persistent_volume_claim(self.namespace)
         listing = Listing.of(self.core.list_namespaced_persistent_volume_claim, namespace=self.namespace)

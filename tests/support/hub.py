@@ -1,7 +1,7 @@
-"""A hub of models for the tests: the parts of huggingface.co that a download uses, on an address and a free port of this machine.
+"""A Hugging Face Hub for the tests: the parts of huggingface.co that a download uses, on a free port of this machine.
 
-Large files are redirected to another host name, as the hub redirects to its CDN. What it was asked and what it sent is in ``log``; it can
-be slow, gated, broken, or send wrong bytes.
+Large files are redirected to another host name, as the real one redirects to its CDN. ``log`` records the requests for files and the
+bytes sent. The hub can be slow, gated or down, and it can send wrong bytes.
 """
 
 import hashlib
@@ -16,13 +16,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import quote, unquote, urlsplit
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-# Git LFS's share of a repository: by size here.
+# Bytes from which a file is one of Git LFS. The real hub goes by .gitattributes.
 LARGE = 10_000
 
 
 @dataclass
 class Asked:
-    """One request for a file's content: its name, from which byte, how many were sent, and whether a token came along."""
+    """A request for a file's content: the first byte asked for, the bytes sent, and whether it had a token."""
 
     name: str
     start: int
@@ -32,7 +32,8 @@ class Asked:
 
 @dataclass
 class Hub:
-    """``repositories``: name to files. ``broken`` and ``cut``: file names to how many more times they come wrong, or half."""
+    """``repositories``: files by name, by repository. ``rate``: bytes a second, 0 for no limit. ``broken`` and ``cut``: how many more times a
+    file comes with a wrong byte, or ends in the middle."""
 
     repositories: dict[str, dict[str, bytes]] = field(default_factory=dict)
     commit: str = COMMIT
@@ -48,17 +49,21 @@ class Hub:
     url: str = ""
 
     def names(self) -> set[str]:
+        """Return the files that were asked for."""
         return {asked.name for asked in self.log}
 
     def sent(self, name: str = "") -> int:
+        """Return the bytes sent of a file, or of all."""
         return sum(asked.sent for asked in self.log if name in ("", asked.name))
 
     def forget(self) -> None:
+        """Empty the records of requests."""
         self.log.clear()
         self.requests.clear()
 
     @contextmanager
     def running(self, address: str = "127.0.0.1") -> Iterator["Hub"]:
+        """Serve on the address until the context ends."""
         server = ThreadingHTTPServer((address, 0), type("Handler", (_Handler,), {"hub": self}))
         server.daemon_threads = True
         self.url = f"http://{address}:{server.server_port}"
@@ -114,7 +119,7 @@ class _Handler(BaseHTTPRequestHandler):
         return True
 
     def answer_model(self, repository: str, revision: str) -> None:
-        """Also without a token: the list of a gated model's files is public."""
+        """Send the list of files. It needs no token: that of a gated model is public too."""
         if self.refused(repository, revision or "main"):
             return
         siblings = []

@@ -1,4 +1,4 @@
-"""A real Keycloak for the tests of sign-in: a realm of three people, served over TLS on an address of this machine, and a browser's way through it."""
+"""A real Keycloak for the sign-in tests: a realm with three people, served over TLS, and a client that signs in as a browser does."""
 
 import html
 import json
@@ -28,14 +28,14 @@ COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
 PORT, REALM, CLIENT, SECRET = 18443, "hospital", "open-webui", "the-client-secret"
 PASSWORD = "a-persons-password"
 START_SECONDS = 180
-# Realm roles of each; everybody has the realm's default roles besides.
+# Each person's realm roles. Everybody has the realm's default roles as well.
 PEOPLE = {"ada": ["chat-user", "chat-admin"], "ben": ["chat-user"], "cleo": []}
-# Ada is in both groups. The first makes her an administrator; everybody is in the other.
+# Ada is in both groups: the first makes her an administrator. Everybody is in the second.
 GROUP, STAFF = "chat-admin", "staff"
 
 
 def distribution() -> Path:
-    """The distribution's archive, from the Maven repository that this machine is set up for; downloaded once."""
+    """Return the distribution's archive. It is downloaded once, from the Maven repository that this machine is configured for."""
     archive = cache("keycloak", f"keycloak-quarkus-dist-{VERSION}.zip")
     with FileLock(archive.with_suffix(".lock")):
         if not archive.exists():
@@ -48,7 +48,7 @@ def distribution() -> Path:
 
 
 def realm(redirect_uri: str) -> KubeObject:
-    """The realm as Keycloak imports it. Roles and groups go into the ID token, as docs/sign-in.md says."""
+    """Return the realm as Keycloak imports it. The ID token has roles and groups, as docs/sign-in.md asks."""
     into_the_token = {"multivalued": "true", "id.token.claim": "true", "userinfo.token.claim": "true", "access.token.claim": "true"}
     mappers = [
         {"name": name, "protocol": "openid-connect", "protocolMapper": mapper, "config": into_the_token | config}
@@ -82,7 +82,7 @@ def realm(redirect_uri: str) -> KubeObject:
 
 @dataclass(frozen=True)
 class Keycloak:
-    """A running one. ``ca`` is the file with the CA that signed its certificate."""
+    """A running Keycloak. ``ca``: the file with the CA of its certificate."""
 
     url: str
     ca: Path
@@ -124,7 +124,7 @@ class Keycloak:
         admin.request(method, f"users/{user}/groups/{found}").raise_for_status()
 
     def sign_in(self, chat: str, person: str) -> str:
-        """The chat's token of a person who came by the sign-in button; raises Refused with what the chat shows in its place."""
+        """Sign the person in by the chat's button and return the chat's token. Raises Refused with the message that the chat shows instead."""
         with self.client() as browser:
             page = browser.get(f"{chat}/oauth/oidc/login").raise_for_status()
             form = re.search(r'<form[^>]*action="([^"]+)"', page.text)
@@ -137,12 +137,12 @@ class Keycloak:
 
 
 class Refused(Exception):
-    """What the chat says to a person whom it does not let in."""
+    """The chat does not let the person in; its message."""
 
 
 @contextmanager
 def running(address: str, redirect_uri: str) -> Iterator[Keycloak]:
-    """Keycloak on ``address``, gone afterwards with all that it stored."""
+    """Run Keycloak on ``address``, and remove it with its data when the context ends."""
     folder = Path(tempfile.mkdtemp(prefix="keycloak-"))
     with zipfile.ZipFile(distribution()) as archive:
         archive.extractall(folder)
@@ -165,7 +165,7 @@ def running(address: str, redirect_uri: str) -> Iterator[Keycloak]:
 
 
 def _wait(keycloak: Keycloak, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Until the realm answers."""
+    """Wait until the realm answers. Fails with the end of the log if the process ends or the time is over."""
     deadline = time.monotonic() + START_SECONDS
     with keycloak.client() as client:
         while True:
