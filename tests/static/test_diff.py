@@ -1,4 +1,4 @@
-"""Proves: ``scout-chat diff`` compares two versions of the real chart, and explains each mistake of a user in one message."""
+"""Proves: ``scout-chat diff`` compares two versions of the real chart; each mistake of a user ends in one message."""
 
 import shutil
 import subprocess

@@ -73,4 +73,6 @@ def test_the_page_has_a_color_for_every_consequence() -> None:
     page = html_page(report(*(Change(name, "a/b", "c", "1", "2") for name in CONSEQUENCES)))
     for name in CONSEQUENCES:
         slug = name.replace(" ", "-")
-        assert f'<section class="{slug}" id="{slug}">' in page and f".{slug} {{ --tone: var(--{slug}); }}" in page and page.count(f"--{slug}: #") == 2
+        assert f'<section class="{slug}" id="{slug}">' in page
+        assert f".{slug} {{ --tone: var(--{slug}); }}" in page
+        assert page.count(f"--{slug}: #") == 2, "one for light and one for dark"

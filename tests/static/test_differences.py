@@ -1,4 +1,7 @@
-"""Proves: two objects are compared as Kubernetes reads them: list items by what identifies them, and without differences that have no effect."""
+"""Proves: two objects are compared as Kubernetes reads them.
+
+List items are compared by what identifies them; differences without an effect on the cluster are left out.
+"""
 
 import pytest
 from scout_chat.core.kubeyaml import KubeObject

@@ -1,6 +1,6 @@
-"""Proves: the client reads an answer in the order of its words, without reasoning and without other chats, and repeats an engine's error.
+"""Proves: the client reads an answer in the order of its words, without reasoning, and repeats an engine's error.
 
-No server is involved: messages go to the client as if they had arrived. tests/cluster talks to a real Open WebUI.
+Does not prove that Open WebUI sends these events: there is no server. tests/cluster talks to a real Open WebUI.
 """
 
 import threading
@@ -16,7 +16,7 @@ from scout_chat.core.errors import UserError
 
 
 def test_words_keep_their_order() -> None:
-    """The thread that receives the messages handles them too. With a thread for each, python-engineio's way, any order is possible."""
+    """The thread that receives the messages handles them too. With a thread for each message any order is possible."""
     handled: list[tuple[str, threading.Thread]] = []
     client = socketio.Client(reconnection=False, handle_sigint=False)
     handle_messages_in_order(client)

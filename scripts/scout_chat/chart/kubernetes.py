@@ -32,7 +32,10 @@ _KEY_DEFAULTS = {"protocol": "TCP"}
 
 @dataclass(frozen=True)
 class Schema:
-    """What Kubernetes' schema says about one value of an object. ``body`` is empty where it says nothing, as for a custom resource."""
+    """What Kubernetes' schema says about one value of an object.
+
+    ``body`` is empty where it says nothing, as for a custom resource.
+    """
 
     minor: str
     body: KubeObject

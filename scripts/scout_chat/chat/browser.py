@@ -32,9 +32,10 @@ REFUSAL = f"{NOTICE}[data-type=error]"
 def screenshot_chat(url: str, email: str, password: str, question: str, path: Path, expect: str | None = None, timeout: float = 300) -> str:
     """Sign in at ``url``, ask ``question`` in a new chat, and save a PNG of the page with the complete answer as ``path``.
 
-    Return the answer as the page shows it. An engine's error stands in the same place, so give the text to ``expect`` (case is ignored).
-    ``timeout``: seconds for each step, the answer included. Raises UserError if Chromium or playwright is missing, the sign-in is
-    refused, a step takes too long, or the answer lacks ``expect``; ``path`` then shows the page.
+    Return the answer as the page shows it. An engine's error stands in the same place, so pass in ``expect`` a text that
+    the answer must contain; case is ignored. ``timeout``: seconds for each step, the answer included.
+    Raises UserError if Chromium or playwright is missing, the sign-in is refused, a step takes too long, or the answer
+    lacks ``expect``. The picture then shows the page at that moment.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with _page(timeout) as page:
@@ -82,7 +83,7 @@ def _page(timeout: float) -> Iterator["Page"]:
         try:
             page = browser.new_page(viewport={"width": 1280, "height": 800}, locale="en-US")
             page.set_default_timeout(timeout * 1000)
-            # "What's new" opens over the chat when an administrator first visits a version, some time after the page has loaded.
+            # "What's new" opens over the chat at an administrator's first visit of a version, some time after the page.
             page.add_locator_handler(page.locator(DIALOG), lambda dialog: dialog.get_by_role("button").last.click())
             yield page
         finally:

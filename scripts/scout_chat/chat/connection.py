@@ -28,7 +28,7 @@ def connect(url: str, token: str, timeout: float) -> Iterator[tuple[str, Events]
     client.on("disconnect", lambda reason: events.put({"closed": str(reason)}))
     try:
         client.connect(url, auth={"token": token}, transports=["websocket"], socketio_path="/ws/socket.io", wait_timeout=timeout)
-        # The server answers once the account is in the room that receives the events. Without this call the first words can be lost.
+        # The server answers once the account is in the room that receives the events. Else the first words can be lost.
         if not client.call("user-join", {"auth": {"token": token}}, timeout=timeout):
             raise UserError(f"{url} refused the chat's connection: nobody is signed in")
         yield client.get_sid(), events
@@ -41,7 +41,8 @@ def connect(url: str, token: str, timeout: float) -> Iterator[tuple[str, Events]
 def handle_messages_in_order(client: socketio.Client) -> None:
     """Make the client handle each message before it reads the next.
 
-    python-engineio starts a thread for each message. On a busy machine the threads run in another order, and words change places.
+    python-engineio starts a thread for each message. On a busy machine the threads run in another order, and the words
+    of an answer change places.
     """
     start_thread = client.eio.start_background_task
 

@@ -34,8 +34,8 @@ STUCK = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContaine
 class Container:
     """What a pod's status says about one container.
 
-    ``state`` is a few words. ``died``: it is in CrashLoopBackOff and last ended with an error. ``reason`` and ``message`` are Kubernetes'
-    own; for a container that died, ``reason`` is that of its last end.
+    ``state`` is a few words. ``died``: it is in CrashLoopBackOff, and its last run ended with an error.
+    ``reason`` and ``message`` are Kubernetes' own. For a container that died, ``reason`` is why its last run ended.
     """
 
     name: str
@@ -56,7 +56,7 @@ def containers(pod: KubeObject) -> list[Container]:
 def _container(entry: KubeObject) -> Container:
     (kind, detail), *_ = (entry.get("state") or {"waiting": {}}).items()
     reason = detail.get("reason") or ""
-    # One end may be chance: a node that lost all its processes comes back that way. CrashLoopBackOff says that it keeps ending.
+    # One exit may be chance: a node that lost its processes comes back that way. CrashLoopBackOff means repeated exits.
     ended = (entry.get("lastState") or {}).get("terminated", {}) if reason == "CrashLoopBackOff" else {}
     return Container(
         name=entry["name"],

@@ -18,9 +18,10 @@ from scout_chat.core.errors import UserError
 
 
 class WebUI:
-    """Open WebUI at ``base_url``, for one account. ``timeout``: seconds for each request that does not wait for an engine.
+    """Open WebUI at ``base_url``, for one account.
 
-    Every method but ``health`` raises UserError if the server does not answer, refuses, or reports an engine's error.
+    ``timeout``: seconds for each request that does not wait for an engine. Every method but ``health`` raises UserError
+    if the server does not answer, refuses, or reports an engine's error.
     """
 
     def __init__(self, base_url: str, timeout: float = 60) -> None:
@@ -95,8 +96,8 @@ class WebUI:
     ) -> Answer:
         """Ask as the browser does: the first turn of a new chat, or the next turn of ``chat``.
 
-        ``on_text`` receives each piece of the answer as it arrives. ``title`` lets the engine name a new chat, as the browser's first
-        turn does, and waits for the name. ``timeout``: seconds for the whole turn.
+        ``on_text`` receives each piece of the answer as it arrives. ``title`` lets the engine name a new chat, as the
+        browser's first turn does, and waits for the name. ``timeout``: seconds for the whole turn.
         """
         body = request_body(question, model, chat, title)
         with connect(self.base_url, self.token, self.timeout) as (session_id, events):
@@ -128,7 +129,10 @@ class WebUI:
         return text or ""
 
     def stream(self, question: str, model: str, *, timeout: float = 600) -> Iterator[str]:
-        """Ask as a script does, outside any chat, and yield the pieces of the answer. ``timeout``: seconds between two pieces."""
+        """Ask as a script does, outside any chat, and yield the pieces of the answer.
+
+        ``timeout``: seconds between two pieces.
+        """
         body = {"model": model, "stream": True, "messages": [{"role": "user", "content": question}]}
         try:
             with self._http.stream("POST", "/api/chat/completions", json=body, timeout=timeout) as response:

@@ -28,7 +28,10 @@ class Account:
 
 
 def up(provider: Provider, question: str = QUESTION) -> Answer:
-    """Bring up a chat, print a line for each phase, and return the first answer. A second run keeps what the first one made."""
+    """Bring up a chat, print a line for each phase, and return the first answer.
+
+    A second run keeps what the first one made.
+    """
     phases = Phases()
     phases.run({**provider.preparations, "charts": get_charts, "node": provider.up})
     case = local_case(provider.chat_url())
@@ -37,10 +40,10 @@ def up(provider: Provider, question: str = QUESTION) -> Answer:
         install.install(case, provider.kubeconfig())
     with phases.phase("engine loading") as progress:
         wait_for_pods(kubectl, case, progress)
-    first = account(provider)
+    administrator = account(provider)
     with phases.phase("ready") as progress:
-        answer = ask(first, question, progress)
-    report(first, question, answer, phases)
+        answer = ask(administrator, question, progress)
+    report(administrator, question, answer, phases)
     return answer
 
 

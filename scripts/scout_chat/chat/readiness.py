@@ -13,7 +13,8 @@ from scout_chat.core.progress import Reporter, silent
 if TYPE_CHECKING:  # the client's libraries take a quarter of a second to load
     from scout_chat.chat.open_webui import WebUI
 
-# Covers the download of the engine's image and of the weights, on a slow disk. A start alone takes about a minute on two cores.
+# Covers the download of the engine's image and of the weights, on a slow disk. A start alone takes about a minute
+# on two cores.
 ENGINE_SECONDS = 1200
 LAST_LINES = 15
 
@@ -21,8 +22,8 @@ LAST_LINES = 15
 def wait_for_pods(kubectl: Kubectl, case: Case, progress: Reporter, seconds: float = ENGINE_SECONDS) -> None:
     """Wait until every rollout of the release is complete and every pod is Ready.
 
-    Raises UserError as soon as a container keeps dying or cannot start, with its last lines and the likely cause. Raises UserError
-    after ``seconds`` too.
+    Raises UserError as soon as a container keeps dying or cannot start, with its last lines and the likely cause.
+    Raises UserError after ``seconds`` too.
     """
     selector, deadline = f"app.kubernetes.io/instance={case.release}", time.monotonic() + seconds
     while True:

@@ -1,7 +1,7 @@
 """One turn of a chat: what the browser posts for a question, and what it reads from the server's events.
 
-Open WebUI keeps the conversation. For a turn of a stored chat the browser sends the new message and the ids; the server adds the messages
-before it.
+Open WebUI keeps the conversation. For a turn of a stored chat the browser sends the new message and the ids. The server
+adds the earlier messages.
 """
 
 import json
@@ -24,7 +24,7 @@ class Chat:
 
 @dataclass(frozen=True)
 class Answer:
-    """The answer to one turn. ``text`` is what the server stores and the page shows; times are seconds from the question.
+    """The answer to one turn, as the server stores it and the page shows it. Times are seconds since the question.
 
     ``seconds_to_first_text`` does not count reasoning as text. It equals ``seconds`` if nothing was streamed.
     ``events`` counts the pieces of text that were streamed. ``title`` is empty unless it was requested.
@@ -43,7 +43,7 @@ class Answer:
 
 
 def request_body(question: str, model: str, chat: Chat | None, title: bool) -> dict[str, Any]:
-    """Return the body that the browser posts for a turn, without its session id. ``id`` in it is the answer's message id."""
+    """Return the body that the browser posts for a turn, without its session id. Its ``id`` is that of the answer."""
     parent, answer = chat.last if chat else None, str(uuid.uuid4())
     message = {
         "role": "user",
@@ -69,7 +69,10 @@ def request_body(question: str, model: str, chat: Chat | None, title: bool) -> d
 
 
 class AnswerReader:
-    """Read the events of one answer. ``text`` is None until the answer is complete; times are seconds since ``start``."""
+    """Reads the events of one answer.
+
+    ``text`` is None until the answer is complete. Times are seconds since ``start``, which is of time.monotonic().
+    """
 
     def __init__(self, message_id: str, start: float, on_text: Callable[[str], None] | None) -> None:
         self.message_id, self.start, self.on_text = message_id, start, on_text
@@ -79,7 +82,10 @@ class AnswerReader:
         self.seconds_to_first_text = self.seconds = 0.0
 
     def read(self, event: dict[str, Any]) -> None:
-        """Read one event; events of the account's other chats are ignored. Raises UserError if the engine reports an error."""
+        """Read one event. Events of the account's other chats are ignored.
+
+        Raises UserError if the engine reports an error, the turn ends without an answer, or the connection closes.
+        """
         if "closed" in event:
             raise UserError(f"the chat's connection closed before the answer was complete: {event['closed']}")
         if event.get("message_id") != self.message_id:

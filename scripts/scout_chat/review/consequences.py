@@ -24,7 +24,7 @@ CONSEQUENCES = {
     "other": "Nothing stops: labels, replicas, hooks and tests.",
 }
 
-# Kinds, paths and a note. Both are regular expressions; that of the kind matches it as a whole, that of the path matches its beginning.
+# Kind, path and note. Kind and path are regular expressions; a path matches from its beginning.
 _IMMUTABLE = (
     (r"Deployment|DaemonSet|ReplicaSet", r"spec\.selector\b", "a selector is immutable: delete the object first, which stops its pods"),
     (

@@ -24,8 +24,8 @@ from scout_chat.review.tree import differences
 class Noise:
     """A difference that has no effect on the cluster, and is left out of the report.
 
-    ``objects`` matches ``chart/Kind/name``, ``path`` the whole path, and ``varies`` the part of the value that may differ. A key that
-    only one side has is never noise. Nor is a label of a pod template: its change restarts the pods.
+    ``objects`` matches ``chart/Kind/name``, ``path`` the whole path, and ``varies`` the part of the value that may differ.
+    A key that only one side has is never noise. Nor is a label of a pod template: its change restarts the pods.
     """
 
     objects: str
@@ -42,8 +42,9 @@ NOISE = (
 
 
 def run(source: str, names: list[str], files: list[Path], release: str = "", namespace: str = "") -> Report:
-    """Compare ``source`` (a git revision or a packaged chart) with the working tree, over scenarios or the user's own values files.
+    """Compare ``source``, a git revision or a packaged chart, with the working tree.
 
+    Renders the scenarios ``names`` (all by default), or the user's own values files ``files``.
     Raises UserError if the source, a scenario, a file or the chart archives are missing.
     """
     if names and files:
@@ -130,7 +131,10 @@ def changes_between(old: list[Object], new: list[Object], namespace: str = "chat
 
 
 def _by_identity(objects: list[Object], namespace: str) -> dict[tuple[str, str, str, str], Object]:
-    """Return the objects by group, kind, namespace and name, as Helm matches them. The hash in the environment's name is left out."""
+    """Return the objects by group, kind, namespace and name, as Helm matches them.
+
+    The hash in the environment's name is left out, so that a changed environment is one change.
+    """
     found = {}
     for item in objects:
         group = item.body.get("apiVersion", "").rpartition("/")[0]

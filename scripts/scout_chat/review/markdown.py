@@ -11,7 +11,10 @@ COMMENT_CHARACTERS = 60_000
 
 
 def markdown_comment(report: Report, more: str = "") -> str:
-    """Return the comment, at most COMMENT_CHARACTERS long. ``more`` says where the whole report is if changes are left out."""
+    """Return the comment, at most COMMENT_CHARACTERS long.
+
+    If changes are left out, ``more`` says where the whole report is.
+    """
     parts = [f"### What changes on the cluster\n\n{_code(report.old)} → {_code(report.new)}, {compared(report)}\n"]
     parts.append(_table(report) if report.changes else f"\n**{NOTHING_CHANGES}**\n")
     if lines := [cut(" ".join(line.split()), 600) for line in notices(report)][:20]:

@@ -48,8 +48,8 @@ class ObjectChanges:
 class Report:
     """The changes from ``old`` to ``new``, which are the labels of the two sides.
 
-    ``changes`` maps each change to the scenarios that have it, most severe first. ``added`` and ``removed`` are scenarios that only
-    the new or only the old side has; they are not compared.
+    ``changes`` maps each change to the scenarios that have it, most severe first. ``added`` and ``removed`` are scenarios
+    that only the new or only the old side has; they are not compared.
     """
 
     old: str

@@ -123,7 +123,10 @@ def _archives(source: str, file: Path) -> list[Path]:
 
 
 def _other_archive(source: str, name: str, pin: ChartPin) -> Path:
-    """Return an archive that this checkout does not pin, from the places where archives.resolve() looks, verified by the other digest."""
+    """Return an archive that this checkout does not pin, verified by the digest in ``pin``.
+
+    It comes from the places where archives.resolve() looks, else from its repository.
+    """
     file = f"{name}-{pin.version}.tgz"
     places = [cache("charts", file), CHART / "charts" / file, Path(os.environ.get("SCOUT_CHAT_CHARTS") or cache("charts", file).parent) / file]
     if not any(path.is_file() for path in places):
@@ -141,7 +144,8 @@ def _other_archive(source: str, name: str, pin: ChartPin) -> Path:
 def _scenarios(source: str, folder: Path) -> dict[str, Case]:
     """Return the revision's own scenarios with its own values files.
 
-    A revision without tests/scenarios.yaml takes this checkout's scenarios, and this checkout's values file where it has none.
+    A revision without tests/scenarios.yaml takes this checkout's scenarios. Where it lacks a values file, it takes this
+    checkout's.
     """
     registry, cases = folder / "tests/scenarios.yaml", scenarios()
     if registry.exists():

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from scout_chat.review.report import Change, Report
 
 NOTHING_CHANGES = "nothing changes on the cluster"
-# Characters of a line. The terminal and the comment cut a longer value around the part that differs; the page shows it whole.
+# Characters of a line. A longer value is cut around the part that differs; only the page shows it whole.
 WIDTH = 120
 
 

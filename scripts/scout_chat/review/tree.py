@@ -19,7 +19,8 @@ Difference = tuple[str, object, object]
 
 NO_SCHEMA = Schema("", {})
 
-# What identifies a list item where Kubernetes' schema does not say it. The first field counts that every item has with a value of its own.
+# What identifies a list item where Kubernetes' schema does not say it. The first of these fields counts that every item
+# has, each with another value.
 _KEYS_WITHOUT_SCHEMA = (
     ("name",),  # subjects of a RoleBinding, which Kubernetes replaces as a whole; custom resources; JSON in a ConfigMap
     ("port",),  # ports of a NetworkPolicy, endpoints of a ServiceMonitor
@@ -45,7 +46,7 @@ def quantity(value: object) -> Decimal | None:
 
 
 def differences(old: object, new: object, path: str = "", schema: Schema = NO_SCHEMA) -> Iterator[Difference]:
-    """Yield every difference. ``schema`` is Kubernetes' schema of the values; it says what identifies the items of a list."""
+    """Yield every difference. ``schema`` is Kubernetes' schema of the values: it says what identifies a list item."""
     if _same(old, new, path):
         return
     if path.rpartition(".")[2] in MAPS and (old is None or new is None):
@@ -132,7 +133,10 @@ def _are_flags(items: list[Any]) -> bool:
 
 
 def _by_flag(items: list[str]) -> dict[str, object]:
-    """Return a command line by flag: ``{"words": .., "--port": "8000", "--verbose": "given"}``. A flag that is given twice has a list."""
+    """Return a command line by flag: ``{"words": .., "--port": "8000", "--verbose": "given"}``.
+
+    A flag that is given several times has a list.
+    """
     found: dict[str, list[list[str]]] = {}
     current = found.setdefault("words", [[]])[0]
     for item in items:
