@@ -11,7 +11,7 @@ WITH := $(if $(PROVIDER),--provider $(PROVIDER))
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup chat chat-down test lint format snapshots bench
+.PHONY: help setup chat chat-down test lint format generate snapshots bench
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -46,6 +46,10 @@ lint: setup ## Python, YAML and charts
 format: setup ## Let ruff write the Python as it should be
 	$(BIN)/ruff check --fix -q scripts tests
 	$(BIN)/ruff format -q scripts tests
+
+generate: setup ## Write every generated file: schema, presets, reference, picture and snapshots
+	$(BIN)/scout-chat generate
+	$(BIN)/scout-chat snapshot
 
 snapshots: setup ## Render the snapshots again, with the real archives
 	$(BIN)/scout-chat snapshot

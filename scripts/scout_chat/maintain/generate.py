@@ -6,7 +6,7 @@ from pathlib import Path
 
 from scout_chat.chart import archives, upstream
 from scout_chat.core.paths import ROOT
-from scout_chat.planning import catalog
+from scout_chat.planning import catalog, picture
 from scout_chat.presets import writer
 from scout_chat.values import docs, schema
 from scout_chat.vllm import release
@@ -24,6 +24,7 @@ SOURCES: tuple[Callable[[], Files], ...] = (
     _upstream_files,
     release.generated_files,
     catalog.generated_files,
+    picture.generated_files,
     writer.generated_files,
     schema.generated_files,
     docs.generated_files,
