@@ -42,7 +42,7 @@ def test_wrong_arguments_of_a_preset_are_reported() -> None:
     (arguments,) = engine_arguments(rendered(scenario("gpt-oss"))).values()
     assert validate([*arguments, "--seed", "many", "--disable-log-requests"]) == [
         "--seed is 'many', which is not an integer",
-        "vLLM v0.32.0 has no argument --disable-log-requests: remove it, requests are not logged by default",
+        "vLLM v0.32.0 has no argument --disable-log-requests: remove it, because vLLM does not log requests by default",
     ]
 
 
