@@ -3,6 +3,7 @@
 Does not prove: that an engine for a GPU starts.
 """
 
+import shutil
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -132,26 +133,26 @@ def test_an_engine_that_dies_is_reported_with_its_last_lines(namespace: Kubectl,
     assert error.value.hint == "Likely cause: this vLLM release does not know an argument of vllmConfig.extraArgs"
 
 
-def test_two_writers_on_one_weights_volume_leave_one_whole_copy(tmp_path: Path) -> None:
-    """The engine image's launcher: the second writer discards its copy."""
+def test_two_writers_on_one_weights_volume_leave_one_whole_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine image's launcher: a replica that finishes second discards its copy, and touches no file of the first."""
     text = (RECIPES / "vllm-cpu/vllm").read_text()
     module: dict[str, Any] = {"__name__": "launcher"}
     exec(compile(text, "vllm", "exec"), module)
     module["STORE"] = tmp_path / "store"
     (module["STORE"] / "models--a--b").mkdir(parents=True)
     (module["STORE"] / "models--a--b/file").write_text("weights")
-    module["os"].environ["HF_HOME"] = str(tmp_path / "data")
-    copytree = module["shutil"].copytree
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "")
+    copytree = shutil.copytree
+    copies: list[Path] = []
 
-    def slow_copy(source: Path, target: Path) -> None:
-        copytree(source, target)
-        if not (tmp_path / "data/hub/models--a--b").exists():
-            copytree(source, tmp_path / "data/hub/models--a--b")
+    def copy_while_the_other_replica_starts(source: Path, target: Path, **options: Any) -> None:
+        copytree(source, target, **options)
+        copies.append(target)
+        if len(copies) == 1:
+            module["seed"]("a/b")
 
-    module["shutil"].copytree = slow_copy
-    try:
-        module["seed"]("a/b")
-    finally:
-        module["shutil"].copytree = copytree
-        del module["os"].environ["HF_HOME"], module["os"].environ["HF_HUB_OFFLINE"]
-    assert [path.name for path in (tmp_path / "data/hub").iterdir()] == ["models--a--b"]
+    monkeypatch.setattr(shutil, "copytree", copy_while_the_other_replica_starts)
+    module["seed"]("a/b")
+    assert len(copies) == 2
+    assert [str(path.relative_to(tmp_path / "data/hub")) for path in (tmp_path / "data/hub").rglob("*")] == ["models--a--b", "models--a--b/file"]
