@@ -57,14 +57,15 @@ def values_coverage() -> None:
     from scout_chat.values import coverage
 
     archives.vendor()
-    verdicts, waivers = coverage.run(), coverage.plan().waivers
-    dead = [verdict for verdict in verdicts if not verdict.alive]
-    for verdict in dead:
-        print(f"dead: {verdict.change.path}  {' '.join(verdict.refusals)}")
+    results, waivers = coverage.run(), coverage.plan().waivers
+    without_effect = [result for result in results if not result.has_effect]
+    for result in without_effect:
+        print(f"no effect: {result.change.path}  {' '.join(result.refusals)}")
     for path, reason in waivers.items():
         print(f"waived: {path}  {reason}")
-    print(f"values documented {len(verdicts) + len(waivers)}, alive {len(verdicts) - len(dead)}, waived {len(waivers)}, dead {len(dead)}")
-    if dead:
+    print(f"{len(results) + len(waivers)} values: {len(results) - len(without_effect)} have an effect, {len(without_effect)} have none, {len(waivers)} waived")
+    if without_effect:
         raise UserError(
-            f"{len(dead)} values change no rendered object", "Remove each key from schema/values, or add a probe or a waiver to tests/values-coverage.yaml."
+            f"{len(without_effect)} values change no rendered object",
+            "Remove each key from schema/values, or add an override or a waiver to tests/values-coverage.yaml.",
         )
