@@ -1,6 +1,6 @@
-"""Proves: the schema is as generated, closed everywhere, and knows every key of the pinned upstream charts.
+"""Proves: the schema is as generated, accepts no unknown key, and has every key of the pinned upstream charts.
 
-It does not prove that a bad value is refused; tests/bad does.
+It does not prove that an invalid value is refused; test_bad_values.py does.
 """
 
 import json
@@ -17,6 +17,7 @@ from scout_chat.chart import upstream
 from scout_chat.chart.render import RenderError, render
 from scout_chat.chart.scenarios import scenario
 from scout_chat.core import kubeyaml
+from scout_chat.core.kubeyaml import KubeObject
 from scout_chat.core.paths import CHART
 from scout_chat.core.tools import tool
 from scout_chat.maintain import generate
@@ -26,12 +27,12 @@ from tests.static.conftest import chart
 
 
 def test_generated_files_are_as_committed() -> None:
-    """If this fails after a change that you meant: scout-chat generate, read git diff, commit it."""
+    """If this fails after an intended change: run scout-chat generate, read git diff, and commit it."""
     assert generate.stale() == []
 
 
-def nodes(node: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], dict]]:
-    """Every subschema that describes a value, not those that only ask (if, not, contains)."""
+def nodes(node: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], KubeObject]]:
+    """Yield the path and the content of every subschema that describes a value, but not those inside a condition (if, not, contains)."""
     if isinstance(node, dict):
         yield path, node
         for key in ("properties", "definitions"):
@@ -41,14 +42,14 @@ def nodes(node: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str,
             yield from nodes(node.get(key), (*path, key))
 
 
-def test_an_object_with_keys_takes_no_others() -> None:
-    """But for `global`, which parent charts and platforms share; the templates refuse a mistyped key of ours there."""
-    open_ = [".".join(path) for path, node in nodes(json.loads(schema.text())) if "properties" in node and node.get("additionalProperties") is not False]
-    assert open_ == ["global"]
+def test_an_object_with_keys_accepts_no_others() -> None:
+    """The exception is `global`, which parent charts and platforms share. There the templates refuse a mistyped key of ours."""
+    open_objects = [".".join(path) for path, node in nodes(json.loads(schema.text())) if "properties" in node and node.get("additionalProperties") is not False]
+    assert open_objects == ["global"]
 
 
-def test_only_the_subset_that_both_helms_read_alike() -> None:
-    """Draft-07, no reference out of the file, no keyword of a later draft, no format (Helm 4 only notes it)."""
+def test_the_schema_uses_only_what_helm_3_and_helm_4_read_alike() -> None:
+    """Draft-07 without references to other files, without keywords of later drafts, and without format (Helm 4 does not enforce it)."""
     text = (CHART / "values.schema.json").read_text()
     assert json.loads(text)["$schema"] == "http://json-schema.org/draft-07/schema#"
     for keyword in ("$defs", "unevaluatedProperties", "dependentRequired", "prefixItems", "format"):
@@ -57,18 +58,18 @@ def test_only_the_subset_that_both_helms_read_alike() -> None:
     jsonschema_rs.Draft7Validator(json.loads(text))
 
 
-def left_to_templates(node: dict, path: tuple[str, ...] = ()) -> Iterator[tuple[str, dict]]:
-    """Every path whose limit the templates explain (``x-words``), with its schema; an engine's as those of the first entry."""
+def template_limits(node: KubeObject, path: tuple[str, ...] = ()) -> Iterator[tuple[str, KubeObject]]:
+    """Yield every path whose limits only a template enforces (``x-words``), with its schema. An engine is the first item of modelSpec."""
     definitions = schema.build()["definitions"]
-    said, name = schema.resolved(node, definitions)
-    if said.get("x-words"):
-        yield ".".join(path), said
-    for key, child in {} if name[:1].isupper() else said.get("properties", {}).items():
-        yield from left_to_templates(definitions["modelSpec"] if key == "modelSpec" else child, (*path, "modelSpec[0]" if key == "modelSpec" else key))
+    resolved, name = schema.resolved(node, definitions)
+    if resolved.get("x-words"):
+        yield ".".join(path), resolved
+    for key, child in {} if name[:1].isupper() else resolved.get("properties", {}).items():
+        yield from template_limits(definitions["modelSpec"] if key == "modelSpec" else child, (*path, "modelSpec[0]" if key == "modelSpec" else key))
 
 
-def outside(node: dict) -> object:
-    """A value that the limit forbids."""
+def forbidden_value(node: KubeObject) -> object:
+    """Return a value outside the limits."""
     if "const" in node:
         return not node["const"] if isinstance(node["const"], bool) else 81 if isinstance(node["const"], int) else "other"
     if "maxItems" in node:
@@ -76,25 +77,25 @@ def outside(node: dict) -> object:
     return {"number": 5}.get(node.get("type", ""), "latest" if "not" in node else "x" if "maxLength" in node and "pattern" not in node else " no value ")
 
 
-LIMITS = dict(left_to_templates(schema.build()))
-# --set-json merges maps, so it cannot empty one; tests/bad/labels-empty.yaml does it another way.
+LIMITS = dict(template_limits(schema.build()))
+# --set-json merges maps, so it cannot empty one; tests/bad/labels-empty.yaml does that in another way.
 LIMITS.pop("vllm-stack.servingEngineSpec.labels")
 
 
 @pytest.mark.parametrize("path", LIMITS)
-def test_a_limit_that_the_schema_leaves_to_the_templates_is_held_by_them(path: str) -> None:
+def test_the_templates_enforce_each_limit_that_the_schema_leaves_to_them(path: str) -> None:
     refused = 0
     for name in ("gpt-oss", "external-oidc", "local"):
         try:
-            render(replace(scenario(name), json=(f"{path}={json.dumps(outside(LIMITS[path]))}",)), chart(name))
+            render(replace(scenario(name), json=(f"{path}={json.dumps(forbidden_value(LIMITS[path]))}",)), chart(name))
         except RenderError:
             refused += 1
     assert refused
 
 
 @pytest.mark.parametrize("name", ["modelSpec", "vllmConfig"])
-def test_every_key_of_an_engine_that_the_upstream_templates_read_is_taken_or_refused(name: str) -> None:
-    """A bump that brings a key shows here: decide what becomes of it."""
+def test_every_engine_key_of_the_upstream_templates_is_accepted_or_refused_explicitly(name: str) -> None:
+    """If an upgrade of the upstream chart adds a key, this fails: decide whether the schema accepts it."""
     source = kubeyaml.load((schema.SOURCES / "vllm-stack.yaml").read_text())["definitions"]["modelSpec"]
     ours = source if name == "modelSpec" else source["properties"]["vllmConfig"]
     read = set(upstream.recorded("vllm-stack")["items"][name])
@@ -103,22 +104,22 @@ def test_every_key_of_an_engine_that_the_upstream_templates_read_is_taken_or_ref
 
 
 @pytest.mark.parametrize("name", ["vllm-stack", "open-webui"])
-def test_every_default_of_the_upstream_chart_has_a_place(name: str) -> None:
-    """Helm checks the coalesced values: a default without a key in the schema would refuse every install."""
+def test_the_schema_accepts_every_default_of_the_upstream_chart(name: str) -> None:
+    """Helm checks the coalesced values, so it would refuse every install if the schema lacked the key of a default."""
     built = schema.build()
     validator = jsonschema_rs.Draft7Validator({**built["properties"][name], "definitions": built["definitions"]})
     assert [error.message for error in validator.iter_errors(upstream.values_of(name))] == []
 
 
 def test_a_stale_file_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Planted: the sources say something else than the file."""
+    """Planted: the file's content differs from what the sources give."""
     monkeypatch.setattr(schema, "text", lambda: "{}")
     assert "charts/scout-chat/values.schema.json" in generate.stale()
 
 
 @pytest.mark.charts
-def test_one_update_brings_all_in_step(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """As after a bump: the record lacks a key that the archive has. What is made from the record is made from the new one."""
+def test_one_run_of_generate_updates_files_made_from_other_generated_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As after an upgrade of an upstream chart: its record lacks a key of the archive. The schema is made from the new record."""
     old = {name: upstream.recorded(name) for name in ("vllm-stack", "open-webui")}
     old["open-webui"] = old["open-webui"] | {"values": {key: value for key, value in old["open-webui"]["values"].items() if key != "hostAliases"}}
     for name, record in old.items():
@@ -142,15 +143,15 @@ def test_one_update_brings_all_in_step(monkeypatch: pytest.MonkeyPatch, tmp_path
 
 
 @pytest.mark.parametrize("helm", ["helm", "helm3"])
-def test_the_schema_is_in_force_for_both_helms(helm: str) -> None:
-    """A key nobody knows is refused by plain `helm template`, not only by this suite."""
+def test_helm_enforces_the_schema(helm: str) -> None:
+    """Plain `helm template` refuses an unknown key, without this suite."""
     options = scenario("local").options()
     result = subprocess.run([tool(helm), "template", "x", str(chart()), *options, "--set", "global.chat.x=1"], capture_output=True, text=True)
     assert result.returncode and "at '/global/chat': additional properties 'x' not allowed" in result.stderr
 
 
-def test_a_preset_and_a_users_file_pass() -> None:
-    """The other side of the corpus: what is right is not refused."""
+def test_valid_values_over_a_preset_are_accepted() -> None:
+    """The counterpart of test_bad_values.py."""
     for name, extra in (("gpt-oss", {"global": {"chat": {"name": "Ward 3"}}}), ("local", {"vllmRouter": {"nodeSelector": {"disk": "ssd"}}})):
         case = scenario(name)
         render(replace(case, extra=json.dumps(extra)), chart(name))
