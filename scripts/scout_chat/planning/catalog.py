@@ -161,6 +161,8 @@ def read_gpus(file: Path) -> dict[str, Gpu]:
     """Return the GPUs that a file describes, by name. Raises UserError that names the entry and every invalid field."""
     content = kubeyaml.load(file.read_text())
     found = {}
+    if unknown := content.keys() - {"families", "gpus"}:
+        raise UserError(f"{file.name} has {', '.join(sorted(unknown))} beside families and gpus", "Indent a GPU's entry below gpus.")
     for name, body in content["gpus"].items():
         family = content["families"].get(body.get("family"))
         if family is None:
