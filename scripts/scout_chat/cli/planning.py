@@ -63,6 +63,7 @@ def plan(
 
     from rich.console import Console
 
+    from scout_chat.core.errors import UserError
     from scout_chat.planning import picture, report
     from scout_chat.planning.options import PlanOptions
     from scout_chat.planning.planner import plan as plan_engine
@@ -72,6 +73,8 @@ def plan(
         model, gpu, gpus, tensor_parallel, context, concurrent_chats, kv_dtype, kv_gib, max_num_batched_tokens, max_num_seqs, utilization
     )  # fmt: skip
     if all_models:
+        if picture_file:
+            raise UserError("plan --all draws no picture", "Plan one model with --picture: scout-chat plan MODEL --gpu GPU --picture plan.svg")
         rows = given.rank()
         if as_json:
             print(json.dumps(report.ranking_as_json(rows), indent=1))

@@ -10,6 +10,10 @@ from scout_chat.planning.lookup import find_gpu, find_model
 from scout_chat.planning.planner import BATCHED_TOKENS, CONTEXT, PlanRequest
 
 
+# Options that a ranking of the catalog does not use.
+FOR_ONE_MODEL = ("kv_dtype", "kv_gib", "max_num_batched_tokens", "max_num_seqs", "utilization")
+
+
 def tokens(text: str) -> int:
     """Read a number of tokens: 32768, 32k and 32K are the same. Raises UserError for anything else."""
     number, thousand = (text[:-1], 1024) if text[-1:] in ("k", "K") else (text, 1)
@@ -71,6 +75,8 @@ class PlanOptions:
         gpu, _ = device(self.gpu)
         if self.model or not gpu:
             raise UserError("plan --all needs --gpu, and no model", "For example: scout-chat plan --all --gpu a100-80")
+        if unused := [name for name in FOR_ONE_MODEL if getattr(self, name) != getattr(PlanOptions, name)]:
+            raise UserError(f"plan --all does not take --{unused[0].replace('_', '-')}", "Plan one model with it: scout-chat plan MODEL --gpu GPU")
         return ranking(gpu, self._gpus(), self.context, self.concurrent_chats)
 
     def _gpus(self) -> int:
