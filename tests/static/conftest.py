@@ -37,7 +37,7 @@ def wanted(paths: list[str]) -> list[Case]:
     ]
     for mistake in invalid_values().values():
         cases.append(mistake.case())
-        cases += [mistake.case(schema=False)] if mistake.words and mistake.refused else []
+        cases += [mistake.case(schema=False)] if mistake.templateMessage and mistake.schemaMessage else []
     return cases
 
 

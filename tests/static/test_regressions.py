@@ -1,6 +1,6 @@
 """Proves: docs/old-role.md has every known defect of the old role and of the vllm-stack chart, and each test that it names is there.
 
-The tests at the end are for the defects that no bad value and no other test stands for.
+The tests at the end are for the defects that no invalid value and no other test stands for.
 """
 
 import json
@@ -42,7 +42,7 @@ def missing(cell: str) -> list[str]:
     for name in named:
         path, _, test = name.partition("::")
         file = ROOT / path
-        if not file.exists() or (test and not re.search(rf"^def {test}\(", file.read_text(), re.MULTILINE)) or (not test and "/bad/" not in path):
+        if not file.exists() or (test and not re.search(rf"^def {test}\(", file.read_text(), re.MULTILINE)) or (not test and "/invalid-values/" not in path):
             lost.append(name)
     return lost if named or cell.startswith(WITHOUT_A_TEST) else [cell]
 
@@ -66,7 +66,7 @@ def test_each_is_caught_by_what_exists() -> None:
 @pytest.mark.parametrize(
     "cell",
     [
-        "`tests/bad/gone.yaml`",
+        "`tests/invalid-values/gone.yaml`",
         "`tests/static/test_consistency.py::test_gone`",
         "`tests/static/test_gone.py::test_x`",
         "`tests/static/test_consistency.py`",
@@ -79,16 +79,16 @@ def test_what_does_not_exist_is_noticed(cell: str) -> None:
     assert missing(cell) == [cell.strip("`")]
 
 
-def test_bad_values_and_the_document_name_the_same_defects() -> None:
-    """Each file under tests/bad that names a defect stands in that defect's row, and what stands in a row of D names it."""
+def test_invalid_values_and_the_document_name_the_same_defects() -> None:
+    """Each file under tests/invalid-values that names a defect stands in that defect's row, and what stands in a row of D names it."""
     text = DOCUMENT.read_text()
     defects = rows(text, "D")
     for name, mistake in invalid_values().items():
         said = set(re.findall(r"\bD\d+\b", mistake.defect))
-        shown = {row for row, cells in defects.items() if f"`tests/bad/{name}.yaml`" in cells[-1]}
-        assert said == shown, f"tests/bad/{name}.yaml says {mistake.defect!r}, docs/old-role.md has it in {shown}"
+        shown = {row for row, cells in defects.items() if f"`tests/invalid-values/{name}.yaml`" in cells[-1]}
+        assert said == shown, f"tests/invalid-values/{name}.yaml says {mistake.defect!r}, docs/old-role.md has it in {shown}"
         if "role:" in mistake.defect:
-            assert f"`tests/bad/{name}.yaml`" in "".join(cells[-1] for cells in rows(text, "R").values()), name
+            assert f"`tests/invalid-values/{name}.yaml`" in "".join(cells[-1] for cells in rows(text, "R").values()), name
 
 
 def engine(objects: tuple[Object, ...]) -> dict:

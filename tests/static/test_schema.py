@@ -1,6 +1,6 @@
 """Proves: the schema is as generated, accepts no unknown key, and has every key of the pinned upstream charts.
 
-It does not prove that an invalid value is refused; test_bad_values.py does.
+It does not prove that an invalid value is refused; test_invalid_values.py does.
 """
 
 import json
@@ -59,10 +59,10 @@ def test_the_schema_uses_only_what_helm_3_and_helm_4_read_alike() -> None:
 
 
 def template_limits(node: KubeObject, path: tuple[str, ...] = ()) -> Iterator[tuple[str, KubeObject]]:
-    """Yield every path whose limits only a template enforces (``x-words``), with its schema. An engine is the first item of modelSpec."""
+    """Yield every path whose limits only a template enforces (``x-in-template``), with its schema. An engine is the first item of modelSpec."""
     definitions = schema.build()["definitions"]
     resolved, name = schema.resolved(node, definitions)
-    if resolved.get("x-words"):
+    if resolved.get("x-in-template"):
         yield ".".join(path), resolved
     for key, child in {} if name[:1].isupper() else resolved.get("properties", {}).items():
         yield from template_limits(definitions["modelSpec"] if key == "modelSpec" else child, (*path, "modelSpec[0]" if key == "modelSpec" else key))
@@ -78,7 +78,7 @@ def forbidden_value(node: KubeObject) -> object:
 
 
 LIMITS = dict(template_limits(schema.build()))
-# --set-json merges maps, so it cannot empty one; tests/bad/labels-empty.yaml does that in another way.
+# --set-json merges maps, so it cannot empty one; tests/invalid-values/labels-empty.yaml does that in another way.
 LIMITS.pop("vllm-stack.servingEngineSpec.labels")
 
 
@@ -151,7 +151,7 @@ def test_helm_enforces_the_schema(helm: str) -> None:
 
 
 def test_valid_values_over_a_preset_are_accepted() -> None:
-    """The counterpart of test_bad_values.py."""
+    """The counterpart of test_invalid_values.py."""
     for name, extra in (("gpt-oss", {"global": {"chat": {"name": "Ward 3"}}}), ("local", {"vllmRouter": {"nodeSelector": {"disk": "ssd"}}})):
         case = scenario(name)
         render(replace(case, extra=json.dumps(extra)), chart(name))

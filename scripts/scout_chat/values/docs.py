@@ -6,7 +6,7 @@ from pathlib import Path
 
 from scout_chat.core.paths import CHART, ROOT
 from scout_chat.core.pins import pins
-from scout_chat.values.invalid import invalid_values
+from scout_chat.values.invalid import InvalidValue, invalid_values
 from scout_chat.values.keys import REQUIRED, Key, chart_defaults, sections
 
 TARGET = ROOT / "docs" / "values.md"
@@ -40,11 +40,11 @@ def text() -> str:
         "",
         "## Mistakes that are refused",
         "",
-        "Helm prints the message and changes nothing. Each mistake is a file in `tests/bad`, which the tests try with Helm 3 and Helm 4.",
+        "Helm prints the message and changes nothing. Each mistake is a file in `tests/invalid-values`, which the tests try with Helm 3 and Helm 4.",
         "",
         "| mistake | message |",
         "|---|---|",
-        *(f"| {_cell(_prose(value.why))} | {_cell(_prose(' '.join((value.words or value.refused).split())))} |" for value in invalid_values().values()),
+        *map(_mistake_row, invalid_values().values()),
     ]
     return "\n".join(lines) + "\n"
 
@@ -80,6 +80,11 @@ def _row(key: Key) -> str:
     if examples := [example for example in examples if example != key.default]:
         description = f"{description.removesuffix('.')}. For example `{examples[0]}`."
     return f"| `{key.path}` | {_cell(key.accepts)} | {_cell(_default(key))} | {_cell(_prose(description))} |"
+
+
+def _mistake_row(mistake: InvalidValue) -> str:
+    message = " ".join((mistake.templateMessage or mistake.schemaMessage).split())
+    return f"| {_cell(_prose(mistake.why))} | {_cell(_prose(message))} |"
 
 
 def _default(key: Key) -> str:

@@ -1,4 +1,4 @@
-"""Read the invalid values in tests/bad: each file is one mistake, with the message that a user must see."""
+"""Read the invalid values in tests/invalid-values: each file is one mistake, with the message that a user must see."""
 
 import json
 from dataclasses import replace
@@ -12,32 +12,32 @@ from scout_chat.chart.scenarios import scenario
 from scout_chat.core import kubeyaml
 from scout_chat.core.paths import ROOT
 
-FOLDER = ROOT / "tests" / "bad"
+FOLDER = ROOT / "tests" / "invalid-values"
 
 
 class InvalidValue(BaseModel):
     """One mistake in the values.
 
-    ``over`` is the scenario whose values it changes; empty for the chart's defaults. ``set`` maps paths to values, ``release`` is the
-    release's name. ``refused`` is the schema's message, with the value's path; empty if the schema cannot detect the mistake. ``words``
-    is the templates' message, which no Helm option skips; empty if only the schema detects the mistake. ``defect`` names the defect that
-    the check prevents: one of the old role, or D1 to D20 of the vllm-stack chart. ``alone``: the mistake breaks a rule between values, so
-    it is not combined with others. ``why`` is the comment at the top of the file.
+    ``scenario`` is the scenario whose values it changes; empty for the chart's defaults. ``set`` maps paths to values, ``release`` is the
+    release's name. ``schemaMessage`` is the schema's message, with the value's path; empty if the schema cannot detect the mistake.
+    ``templateMessage`` is the templates' message, which no Helm option skips; empty if only the schema detects the mistake. ``defect``
+    names the defect that the check prevents: one of the old role, or D1 to D20 of the vllm-stack chart. ``alone``: the mistake breaks a
+    rule between values, so it is not combined with others. ``why`` is the comment at the top of the file.
     """
 
     model_config = ConfigDict(extra="forbid")
-    over: str
+    scenario: str
     set: dict[str, object] = {}
     release: str = "chat"
-    refused: str = ""
-    words: str = ""
+    schemaMessage: str = ""
+    templateMessage: str = ""
     defect: str = ""
     alone: bool = False
     why: str = ""
 
     def case(self, helm: str = "helm", schema: bool = True) -> Case:
         """Return the inputs of the render that must be refused."""
-        base = scenario(self.over) if self.over else Case("defaults")
+        base = scenario(self.scenario) if self.scenario else Case("defaults")
         return replace(base, json=self.settings(), release=self.release, helm=helm, schema=schema)
 
     def settings(self) -> tuple[str, ...]:

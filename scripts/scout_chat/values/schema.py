@@ -19,7 +19,7 @@ from scout_chat.values import kubernetes_types, upstream_keys
 SOURCES = ROOT / "schema" / "values"
 TARGET = CHART / "values.schema.json"
 VLLM = CHART / "files" / "vllm.yaml"
-# The keywords that stay in the file where a template checks a value's limits (x-words).
+# The keywords that stay in the file where a template checks a value's limits (x-in-template).
 SHAPE = {"type", "description", "title", "properties", "additionalProperties", "items", "required", "$ref"}
 
 
@@ -29,7 +29,7 @@ def generated_files() -> dict[Path, str]:
 
 
 def text() -> str:
-    """Return the content of values.schema.json: the built schema without limits whose violation a template explains (``x-words``)."""
+    """Return the content of values.schema.json: the built schema without limits whose violation a template explains (``x-in-template``)."""
     return json.dumps(_without_template_limits(build()), indent=1, ensure_ascii=False) + "\n"
 
 
@@ -38,11 +38,11 @@ def _without_template_limits(node: object) -> object:
         return [_without_template_limits(item) for item in node]
     if not isinstance(node, dict):
         return node
-    words = node.get("x-words")
+    words = node.get("x-in-template")
     if words == "any":
         return {key: value for key, value in node.items() if key in ("description", "title")}
     kept: KubeObject = {key: _without_template_limits(value) for key, value in node.items() if not key.startswith("x-") and (not words or key in SHAPE)}
-    if worded := node.get("x-worded"):
+    if worded := node.get("x-keys-in-template"):
         kept["properties"] |= {name: {} for name in worded}
     return kept
 
@@ -103,8 +103,8 @@ def _closed(node: KubeObject) -> KubeObject:
 
     In draft-07 a reference hides every keyword beside it, so it moves into ``allOf`` where the node has others.
     """
-    closed: KubeObject = {key: value for key, value in node.items() if not key.startswith("x-") or key in ("x-words", "x-worded")}
-    if "$ref" in closed and closed.keys() - {"$ref", "description", "title", "examples", "x-words"}:
+    closed: KubeObject = {key: value for key, value in node.items() if not key.startswith("x-") or key in ("x-in-template", "x-keys-in-template")}
+    if "$ref" in closed and closed.keys() - {"$ref", "description", "title", "examples", "x-in-template"}:
         closed["allOf"] = [{"$ref": closed.pop("$ref")}, *closed.get("allOf", [])]
     if "properties" in closed:
         properties = {key: _closed(child) for key, child in closed["properties"].items()}

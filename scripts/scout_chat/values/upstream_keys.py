@@ -42,11 +42,11 @@ def _merge(keys: KubeObject, source: KubeObject, values: object) -> KubeObject:
     """Merge a source over the chart's keys, key by key. ``values`` are this chart's defaults at the same place."""
     if "x-frozen" in source or "x-frozen" in keys:
         frozen = _frozen(values) | {"description": source.get("x-frozen") or keys.get("x-frozen", "")}
-        for path in source.get("x-words", []):
+        for path in source.get("x-in-template", []):
             leaf = frozen
             for part in path.split("."):
                 leaf = leaf["properties"][part]
-            leaf |= {"type": "boolean", "x-words": True}
+            leaf |= {"type": "boolean", "x-in-template": True}
         return frozen
     if "$ref" in source or "anyOf" in source or "const" in source or "enum" in source:
         return source
