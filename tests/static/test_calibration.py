@@ -1,7 +1,7 @@
-"""Proves: an engine's own figures are read as it says them, from logs of this release (recorded, tests/data/vllm) and of older ones (published),
-from a running engine's metrics, and that what says nothing is named.
+"""Proves: `scout-chat calibrate` reads an engine's figures from logs of the pinned release (recorded in tests/data/vllm) and of older releases
+(published), and from a running engine's metrics. A source without figures is an error that says so.
 
-Does not prove what a release to come will say.
+It proves nothing about the wording of future releases.
 """
 
 import http.server
@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pydantic
 import pytest
@@ -18,17 +19,18 @@ from scout_chat.core.errors import UserError
 from scout_chat.core.paths import ROOT
 from scout_chat.images import weights
 from scout_chat.planning import calibration, reference_logs
+from scout_chat.planning.architecture import ModelConfig
 from scout_chat.planning.calibration import Engine
 
 from tests.static.conftest import Command
 
 DATA = ROOT / "tests" / "data" / "vllm"
-GIVEN = {"version": "0.32.0", "dtype": "bfloat16", "tensor_parallel_size": 1, "max_num_seqs": 8, "kv_gib": 1}
+COMMON: dict[str, Any] = {"version": "0.32.0", "dtype": "bfloat16", "tensor_parallel_size": 1, "max_num_seqs": 8, "kv_gib": 1}
 # Recorded from the pods of tests/cluster/test_models.py.
 RECORDED = {
     "tiny-gpt-oss": Engine(
         source="",
-        **GIVEN,
+        **COMMON,
         model="scout-chat/tiny-gpt-oss",
         served_as="tiny-gpt-oss",
         kv_dtype="auto",
@@ -39,7 +41,7 @@ RECORDED = {
     ),
     "tiny-hybrid": Engine(
         source="",
-        **GIVEN,
+        **COMMON,
         model="scout-chat/tiny-hybrid",
         served_as="tiny-hybrid",
         kv_dtype="auto",
@@ -50,7 +52,7 @@ RECORDED = {
     ),
     "tiny-qwen3": Engine(
         source="",
-        **GIVEN,
+        **COMMON,
         model="scout-chat/tiny-qwen3",
         served_as="tiny-qwen3",
         kv_dtype="fp8",
@@ -59,8 +61,8 @@ RECORDED = {
         max_concurrency=204.8,
     ),
 }
-# Published lines, each with where it stands and what it says.
-PUBLISHED = {
+# Published lines, by release and source, with the figures in them.
+PUBLISHED: dict[str, tuple[str, dict[str, Any]]] = {
     "0.7, vllm-project/vllm#12569": (
         """INFO 01-30 03:18:12 gpu_model_runner.py:848] Loading model weights took 67.7229 GB
 INFO 01-30 03:19:14 kv_cache_utils.py:395] # GPU blocks: 1381
@@ -88,13 +90,14 @@ METRICS = (DATA / "tiny-gemma4.metrics").read_text()
 MODELS = (DATA / "tiny-gemma4.models.json").read_text()
 
 
-def of(engine: Engine, source: object) -> Engine:
+def from_source(engine: Engine, source: object) -> Engine:
+    """Return the figures as if they were read from ``source``."""
     return engine.model_copy(update={"source": str(source)})
 
 
 @pytest.mark.parametrize("name", RECORDED)
-def test_a_log_of_this_release(name: str) -> None:
-    assert calibration.read(str(DATA / f"{name}.log")) == of(RECORDED[name], DATA / f"{name}.log")
+def test_a_log_of_the_pinned_release(name: str) -> None:
+    assert calibration.read(str(DATA / f"{name}.log")) == from_source(RECORDED[name], DATA / f"{name}.log")
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -105,16 +108,16 @@ def test_a_log_of_another_release(name: str) -> None:
 
 def test_a_log_from_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO((DATA / "tiny-qwen3.log").read_text()))
-    assert calibration.read("-") == of(RECORDED["tiny-qwen3"], "standard input")
+    assert calibration.read("-") == from_source(RECORDED["tiny-qwen3"], "standard input")
 
 
-def test_of_several_starts_the_last() -> None:
+def test_the_last_of_several_starts_counts() -> None:
     first, last = ((DATA / f"{name}.log").read_text() for name in ("tiny-hybrid", "tiny-gpt-oss"))
     assert calibration.from_log(first + last, "") == RECORDED["tiny-gpt-oss"]
 
 
-def test_of_several_workers_the_tightest() -> None:
-    """Each GPU has what is left on it, and vLLM takes the least for all."""
+def test_the_worker_with_the_least_memory_counts() -> None:
+    """Each GPU has another amount left, and vLLM uses the smallest for all."""
     text = "".join(
         f"(Worker_TP{n} pid={n}) Model loading took {load} GiB memory\n(Worker_TP{n} pid={n}) Available KV cache memory: {kv} GiB\n"
         for n, load, kv in [(0, 35.1, 9.5), (1, 35.2, 8.99)]
@@ -123,8 +126,8 @@ def test_of_several_workers_the_tightest() -> None:
     assert (engine.load_gib, engine.kv_gib, engine.kv_cache_tokens) == (35.2, 8.99, 130960)
 
 
-def test_arguments_of_a_gpu_engine() -> None:
-    """What the engine repeats goes before what the arguments say: vLLM may have changed it."""
+def test_the_effective_configuration_takes_precedence_over_the_arguments() -> None:
+    """vLLM may have changed an argument."""
     text = """non-default args: {'model_tag': 'openai/gpt-oss-120b', 'max_model_len': 131072, 'served_model_name': ['gpt-oss', 'other'],
 'tensor_parallel_size': 2, 'gpu_memory_utilization': 0.95, 'max_num_batched_tokens': 4096, 'max_num_seqs': 64, 'kv_cache_dtype': 'fp8', 'block_size': 64}
 Chunked prefill is enabled with max_num_batched_tokens=2048.
@@ -148,7 +151,7 @@ GPU KV cache size: 130,960 tokens"""
     )
 
 
-def test_figures_are_not_changed() -> None:
+def test_figures_are_immutable() -> None:
     with pytest.raises(pydantic.ValidationError):
         RECORDED["tiny-qwen3"].num_blocks = 1
 
@@ -156,8 +159,8 @@ def test_figures_are_not_changed() -> None:
 @pytest.mark.parametrize(
     ("text", "complaint", "hint"),
     [
-        ("", "none of the lines in which vLLM says how large its KV cache is", "from its first line on"),
-        ("INFO: 10.244.0.1:59368 - GET /health 200 OK\nGPU KV cache usage: 1.3%\n", "none of the lines", "from its first line on"),
+        ("", "has no line with the size of vLLM's KV cache", "from its first line on"),
+        ("INFO: 10.244.0.1:59368 - GET /health 200 OK\nGPU KV cache usage: 1.3%\n", "has no line", "from its first line on"),
         (REFUSED, r"did not start: To serve at least one request .*4\.54 GiB KV cache is needed", "scout-chat plan"),
     ],
 )
@@ -168,19 +171,19 @@ def test_a_log_without_figures(text: str, complaint: str, hint: str, tmp_path: P
     assert "engine.log" in str(error.value) and hint in error.value.hint
 
 
-def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+def test_an_unreadable_file(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="gone.log: no such file or directory"):
         calibration.read(str(tmp_path / "gone.log"))
     with pytest.raises(UserError, match="is a directory"):
         calibration.read(str(tmp_path))
     (tmp_path / "picture.png").write_bytes(bytes(range(256)))
-    with pytest.raises(UserError, match="none of the lines"):
+    with pytest.raises(UserError, match="has no line"):
         calibration.read(str(tmp_path / "picture.png"))
 
 
 @contextmanager
 def serving(pages: dict[str, str], key: str = "") -> Iterator[str]:
-    """A server of these pages, with a key if one is named."""
+    """Serve these pages by path, with an API key if ``key`` is given; yield the address."""
 
     class Pages(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -216,22 +219,30 @@ GEMMA = Engine(
 
 def test_a_running_engine() -> None:
     with serving(ENGINE) as url:
-        assert calibration.read(f"{url}/") == of(GEMMA, url)
+        assert calibration.read(f"{url}/") == from_source(GEMMA, url)
 
 
-def test_a_running_engine_on_a_gpu_that_tells_less() -> None:
-    """Not every release counts tokens, tells its version, or has blocks of several sizes; a GPU's cache is a share of its memory."""
+def test_a_running_engine_of_a_release_with_fewer_metrics() -> None:
+    """Not every release reports tokens, a version, or the block size of attention layers. On a GPU the cache is a fraction of the memory."""
     labels = 'block_size="16",cache_dtype="fp8",engine="0",gpu_memory_utilization="0.95",kv_cache_memory_bytes="None",num_gpu_blocks="4092"'
     metrics = f"# HELP vllm:cache_config_info Information\nvllm:cache_config_info{{{labels}}} 1.0\n"
     with serving({"/metrics": metrics, "/v1/models": MODELS}) as url:
-        expected = {"model": GEMMA.model, "served_as": GEMMA.served_as, "max_model_len": 8192}
-        assert calibration.read(url) == Engine(source=url, **expected, kv_dtype="fp8", gpu_memory_utilization=0.95, block_size=16, num_blocks=4092)
+        assert calibration.read(url) == Engine(
+            source=url,
+            model=GEMMA.model,
+            served_as=GEMMA.served_as,
+            max_model_len=8192,
+            kv_dtype="fp8",
+            gpu_memory_utilization=0.95,
+            block_size=16,
+            num_blocks=4092,
+        )
 
 
-def test_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_api_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VLLM_API_KEY", raising=False)
     with serving(ENGINE, key="secret") as url:
-        with pytest.raises(UserError, match="wants a key") as error:
+        with pytest.raises(UserError, match="requires an API key") as error:
             calibration.read(url)
         assert "VLLM_API_KEY" in error.value.hint
         monkeypatch.setenv("VLLM_API_KEY", "secret")
@@ -241,12 +252,12 @@ def test_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("pages", "complaint"),
     [
-        ({}, "/metrics answers 404: it is not a vLLM engine's address"),
+        ({}, "/metrics answers with status 404, so it is not the address of a vLLM engine"),
         ({"/metrics": "<html>a page</html>"}, "its metrics have no vllm:cache_config_info"),
         ({"/metrics": 'vllm:num_requests_running{server="http://10.0.0.1:8000"} 0.0\n'}, "its metrics have no vllm:cache_config_info"),
-        ({**ENGINE, "/v1/models": "<html>a page</html>"}, "its metrics or /v1/models read otherwise"),
-        ({**ENGINE, "/v1/models": '{"data": []}'}, "its metrics or /v1/models read otherwise"),
-        ({**ENGINE, "/metrics": METRICS.replace('num_gpu_blocks="5461"', 'num_gpu_blocks="many"')}, "its metrics or /v1/models read otherwise"),
+        ({**ENGINE, "/v1/models": "<html>a page</html>"}, "its metrics or /v1/models have another format"),
+        ({**ENGINE, "/v1/models": '{"data": []}'}, "its metrics or /v1/models have another format"),
+        ({**ENGINE, "/metrics": METRICS.replace('num_gpu_blocks="5461"', 'num_gpu_blocks="many"')}, "its metrics or /v1/models have another format"),
     ],
 )
 def test_an_address_of_something_else(pages: dict[str, str], complaint: str) -> None:
@@ -262,11 +273,12 @@ def test_an_address_that_does_not_answer(url: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["tiny-qwen3", "tiny-gpt-oss"])
-def test_a_recorded_engine_is_predicted(name: str, tmp_path: Path, command: Command) -> None:
-    """The command, on a real engine's log and the config.json that it loaded: every figure that the engine says is the planner's."""
+def test_the_planner_predicts_a_recorded_engine(name: str, tmp_path: Path, command: Command) -> None:
+    """With a real engine's log and the config.json that it loaded, every figure that the engine reports equals the planner's."""
     config = weights.tiny_configs()[name]
 
-    def tokens(shape: dict) -> list[str]:
+    def tokens(shape: ModelConfig) -> list[str]:
+        """Return the columns of the row "tokens" for this config.json."""
         (tmp_path / "config.json").write_text(json.dumps(shape))
         status, output = command("calibrate", str(DATA / f"{name}.log"), "--model", str(tmp_path), "--gpu", "cpu")
         assert status == 0
@@ -276,15 +288,15 @@ def test_a_recorded_engine_is_predicted(name: str, tmp_path: Path, command: Comm
 
     logged = f"{RECORDED[name].kv_cache_tokens:,}"
     assert tokens(config) == [logged, logged, "+0.00", "%"]
-    # Another model would be seen.
+    # Another model differs.
     assert tokens({**config, "head_dim": 2 * config["head_dim"]})[2] not in ("+0.00", "-0.00")
 
 
-def test_what_is_not_comparable_is_one_message(tmp_path: Path, command: Command) -> None:
+def test_a_mistake_is_one_message(tmp_path: Path, command: Command) -> None:
     for line, words in (
         ("calibrate", "calibrate needs one of a log, an engine's address, and --published"),
         ("calibrate --published http://127.0.0.1:9", "calibrate needs one of"),
-        (f"calibrate {DATA}/tiny-qwen3.log", "there is no model 'scout-chat/tiny-qwen3' in the catalogue"),
+        (f"calibrate {DATA}/tiny-qwen3.log", "there is no model 'scout-chat/tiny-qwen3' in the catalog"),
         (f"calibrate {DATA}/tiny-qwen3.log --gpu l5", "there is no GPU 'l5'"),
     ):
         status, output = command(*line.split())
@@ -293,7 +305,7 @@ def test_what_is_not_comparable_is_one_message(tmp_path: Path, command: Command)
     (tmp_path / "engine.log").write_text("GPU KV cache size: 1,000 tokens\n")
     status, output = command("calibrate", str(tmp_path / "engine.log"), "--model", "qwq-32b")
     assert status == 1
-    assert "does not say how much memory its cache has" in output
+    assert "does not report the memory of its KV cache" in output
 
 
 def test_the_published_table_is_printed(command: Command) -> None:

@@ -32,22 +32,22 @@ def explain(planned: Plan) -> str:
     """Return one sentence about the plan's bottleneck, or about the chats that fit."""
     request, memory = planned.request, planned.memory
     gpus = _gpus(request)
-    fit = f"{chats(planned.concurrent_chats)} of {request.context} tokens fit at once"
+    fit = f"{chats(planned.concurrent_chats)} of {request.context} tokens fit at the same time"
     if planned.bottleneck == "weights" and memory:
         taken = f"the weights ({memory.weights_gib:.1f} GiB) and the reserve ({memory.reserve_gib:.1f})"
-        return f"{taken} do not fit into the {memory.usable_gib:.1f} GiB of {gpus} that vLLM may use"
+        return f"{taken} do not fit in the {memory.usable_gib:.1f} GiB that vLLM may use on {gpus}"
     if planned.bottleneck == "one request":
         needed = f"{planned.cache.bytes_needed(request.context) / GIB:.2f}"
-        return f"one request of {request.context} tokens takes {needed} GiB of cache, and {gpus} leaves {planned.kv_gib:.2f}"
+        return f"one request of {request.context} tokens needs {needed} GiB of KV cache, but {planned.kv_gib:.2f} GiB are left on {gpus}"
     if planned.bottleneck == "concurrent chats":
-        return f"{fit}, and {request.concurrent_chats} are asked for"
+        return f"{fit}, but {request.concurrent_chats} are requested"
     return fit
 
 
 def _gpus(request: PlanRequest) -> str:
     if request.gpu is None:
         return "the GPU"
-    return f"{request.tensor_parallel} x {request.gpu.title}, each" if request.tensor_parallel > 1 else request.gpu.title
+    return f"each of {request.tensor_parallel} x {request.gpu.title}" if request.tensor_parallel > 1 else request.gpu.title
 
 
 def alternatives(planned: Plan) -> list[Alternative]:

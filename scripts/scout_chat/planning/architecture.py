@@ -95,18 +95,19 @@ class Architecture:
 
     def split_error(self, tensor_parallel: int) -> str:
         """Return why vLLM cannot split this model over so many GPUs; empty if it can."""
+        undivided = f"cannot be divided evenly among {tensor_parallel} GPUs"
         if self.heads % tensor_parallel:
-            return f"{self.heads} attention heads cannot be shared out over {tensor_parallel} GPUs"
+            return f"{self.heads} attention heads {undivided}"
         for layers in self.attention:
             if self.sinks and layers.kv_heads < tensor_parallel:
-                return f"each GPU needs a key-value head of its own, and there are {layers.kv_heads}"
+                return f"each of the {tensor_parallel} GPUs needs its own key-value head, but there are only {layers.kv_heads}"
             if layers.kv_heads % tensor_parallel and tensor_parallel % layers.kv_heads:
-                return f"{layers.kv_heads} key-value heads can neither be shared out over nor copied to {tensor_parallel} GPUs"
+                return f"{layers.kv_heads} key-value heads can be neither divided nor copied evenly among {tensor_parallel} GPUs"
         for states in self.states:
             if states.groups > 1 and states.groups % tensor_parallel:
-                return f"{states.groups} groups of Mamba2 cannot be shared out over {tensor_parallel} GPUs"
+                return f"{states.groups} Mamba2 groups {undivided}"
             if states.heads % tensor_parallel:
-                return f"{states.heads} heads of the linear attention cannot be shared out over {tensor_parallel} GPUs"
+                return f"{states.heads} {'Mamba2' if states.groups else 'linear-attention'} heads {undivided}"
         return ""
 
 
@@ -135,7 +136,7 @@ def read(config: ModelConfig) -> Architecture:
         )
     except KeyError as error:
         name = model_type or "model without model_type"
-        raise UserError(f"config.json of a {name} has no {error.args[0]}", "Take the model's whole config.json.") from None
+        raise UserError(f"config.json of a {name} has no {error.args[0]}", "Use the model's complete config.json.") from None
 
 
 def _layers(model_type: str, text: ModelConfig) -> list[AttentionLayers | StateLayers]:
@@ -147,8 +148,8 @@ def _layers(model_type: str, text: ModelConfig) -> list[AttentionLayers | StateL
     unknown = set(layer_types) - {"full_attention", "sliding_attention", "linear_attention"}
     if unknown:
         raise UserError(
-            f"layers of {', '.join(sorted(unknown))} are not covered by the planner",
-            "It knows full and sliding-window attention, Qwen's linear attention and Mamba2.",
+            f"the planner does not support layers of type {', '.join(sorted(unknown))}",
+            "It supports full and sliding-window attention, Qwen's linear attention and Mamba2.",
         )
     kv_heads = text.get("num_key_value_heads") or text["num_attention_heads"]
     head_dim = text.get("head_dim") or text["hidden_size"] // text["num_attention_heads"]
@@ -181,7 +182,7 @@ def _layer_types(model_type: str, text: ModelConfig) -> list[str]:
         types = ["sliding_attention" if windowed and number >= first else "full_attention" for number in range(count)]
     else:
         known = sorted({*PLAIN_TYPES, *FULL_ATTENTION_INTERVAL, *TEXT_TYPES, "nemotron_h"})
-        raise UserError(f"the planner does not know the architecture {model_type!r}", f"It knows: {', '.join(known)}")
+        raise UserError(f"the planner does not support the architecture {model_type!r}", f"It supports: {', '.join(known)}")
     return types[: count - text.get("num_kv_shared_layers", 0)]
 
 

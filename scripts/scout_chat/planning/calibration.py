@@ -21,7 +21,7 @@ from scout_chat.planning.kv_cache import GIB
 from scout_chat.planning.planner import BATCHED_TOKENS, CONTEXT, Plan, PlanRequest, plan
 
 SECONDS = 10
-HOW = "Give the log from its first line on (kubectl logs deploy/<engine> > engine.log), - to read it from a pipe, or an engine's address: http://host:port"
+HOW = "Pass the log from its first line on (kubectl logs deploy/<engine> > engine.log), - for standard input, or the engine's address: http://host:port"
 # A number in a log. All workers and data-parallel engines log the same lines: settings are taken from the first, memory from the worker
 # that has the least.
 NUMBER = r"(\d[\d,]*(?:\.\d+)?)"
@@ -84,8 +84,8 @@ def from_log(text: str, source: str = "the log") -> Engine:
     }
     if not any(figures[name] for name in ("num_blocks", "kv_cache_tokens", "max_concurrency")):
         if refused:
-            raise UserError(f"the engine of {source} did not start: {refused[0].strip()}", "scout-chat plan says what fits.")
-        raise UserError(f"{source} has none of the lines in which vLLM says how large its KV cache is", HOW)
+            raise UserError(f"the engine of {source} did not start: {refused[0].strip()}", "`scout-chat plan` shows what fits.")
+        raise UserError(f"{source} has no line with the size of vLLM's KV cache", HOW)
     return Engine.model_validate({"source": source, **figures, **_settings(text)})
 
 
@@ -135,14 +135,14 @@ def _running(url: str) -> Engine:
         info = _cache_info(_get(client, f"{url}/metrics").text)
         if not info:
             raise UserError(
-                f"{url} answers, but not as a vLLM engine: its metrics have no vllm:cache_config_info",
-                "A router or the chat does not know. Reach an engine: kubectl port-forward deploy/<engine> 8000, then http://127.0.0.1:8000",
+                f"{url} is not a vLLM engine: its metrics have no vllm:cache_config_info",
+                "The router and the chat do not have it. Use an engine: kubectl port-forward deploy/<engine> 8000, then http://127.0.0.1:8000",
             )
         try:
             served = _served(_get(client, f"{url}/v1/models").json())
             return Engine.model_validate({"source": url, **_cache(info), **served, "version": _version(client, url)})
         except (ValueError, LookupError, TypeError):
-            raise UserError(f"{url} answers, but not as a vLLM engine: its metrics or /v1/models read otherwise", HOW) from None
+            raise UserError(f"{url} is not a vLLM engine: its metrics or /v1/models have another format", HOW) from None
 
 
 def _cache(info: dict[str, str]) -> dict[str, Any]:
@@ -186,9 +186,9 @@ def _get(client: httpx.Client, url: str) -> httpx.Response:
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise UserError(f"{url} does not answer: {error or type(error).__name__}", HOW) from None
     if response.status_code in (401, 403):
-        raise UserError(f"{url} wants a key", "Put the engine's into VLLM_API_KEY, or give its log.")
+        raise UserError(f"{url} requires an API key", "Set VLLM_API_KEY to the engine's key, or pass its log.")
     if not response.is_success:
-        raise UserError(f"{url} answers {response.status_code}: it is not a vLLM engine's address", HOW)
+        raise UserError(f"{url} answers with status {response.status_code}, so it is not the address of a vLLM engine", HOW)
     return response
 
 
@@ -201,7 +201,7 @@ def plan_request(
     catalog does not have the model, or the engine does not report the memory of its cache.
     """
     if not engine.kv_gib and not engine.num_blocks:
-        raise UserError(f"{engine.source} does not say how much memory its cache has, so there is nothing to compare", HOW)
+        raise UserError(f"{engine.source} does not report the memory of its KV cache, so there is nothing to compare", HOW)
     found, checkpoint = lookup.find_model(model or (engine.model or "").removeprefix("/weights/") or engine.served_as or "")
     request = PlanRequest(
         found,

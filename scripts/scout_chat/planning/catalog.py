@@ -147,7 +147,9 @@ def read_model(file: Path) -> Model:
         model = Model.model_validate({**kubeyaml.load(file.read_text()), "name": file.stem})
         _ = model.architecture
     except ValidationError as error:
-        raise UserError(f"{file.name} is no model of the catalogue: {_fields(error)}", "schema/catalog/models/gpt-oss-120b.yaml is one.") from None
+        raise UserError(
+            f"{file.name} is not a valid model of the catalog: {_fields(error)}", "schema/catalog/models/gpt-oss-120b.yaml is an example."
+        ) from None
     return model
 
 

@@ -70,7 +70,7 @@ class Cache:
         token_bytes = [layers.bytes_per_token(self.tensor_parallel, KV_DTYPE_BYTES[self.kv_dtype]) for layers in attention]
         state_bytes = [layers.bytes(self.tensor_parallel) for layers in self.architecture.states]
         if not token_bytes:
-            raise UserError("a model without any attention layer is not covered by the planner")
+            raise UserError("the planner does not support a model without attention layers")
         if state_bytes:
             # The block of attention grows until it is as large as a state, and states are padded to its size.
             block_size *= ceil(max(state_bytes) / (block_size * token_bytes[0]))

@@ -23,7 +23,7 @@ def find_gpu(name: str) -> Gpu:
     begun = [gpu for gpu in gpus if gpu.name.startswith(f"{name.lower()}-")]
     if len(begun) == 1:
         return begun[0]
-    raise UserError(f"there is no GPU {name!r} in the catalogue", _nearest(name, catalog.gpus(), "schema/catalog/gpus.yaml"))
+    raise UserError(f"there is no GPU {name!r} in the catalog", _nearest(name, catalog.gpus(), "schema/catalog/gpus.yaml"))
 
 
 def find_model(name: str) -> tuple[Model, Checkpoint]:
@@ -49,7 +49,7 @@ def find_model(name: str) -> tuple[Model, Checkpoint]:
             if spelling(name) in map(spelling, (model.name, model.title, *model.aliases)):
                 return model, model.checkpoints[0]
     names = [*models, *(checkpoint.id for _, checkpoint in repositories)]
-    raise UserError(f"there is no model {name!r} in the catalogue", _nearest(name, names, "schema/catalog/models; scout-chat plan takes a config.json too"))
+    raise UserError(f"there is no model {name!r} in the catalog", _nearest(name, names, "schema/catalog/models; scout-chat plan also accepts a config.json"))
 
 
 def _from_config(path: Path) -> tuple[Model, Checkpoint]:

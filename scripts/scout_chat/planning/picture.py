@@ -14,8 +14,6 @@ from scout_chat.planning.report import contexts
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Fixed ids in the SVG, so that the same plan gives the same file; text stays text.
-STYLE = {"svg.hashsalt": "scout-chat", "svg.fonttype": "none", "font.size": 10}
 # The picture of docs/planner.md: `scout-chat plan gpt-oss-120b --gpu a100-80 --picture docs/plan.svg --force`.
 DOCUMENTED = ("gpt-oss-120b", "a100-80")
 
@@ -27,21 +25,18 @@ def save(request: PlanRequest, path: Path) -> None:
     """
     try:
         path.write_bytes(render(request, path.suffix.removeprefix(".") or "png"))
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be written: {error}") from None
 
 
 def render(request: PlanRequest, file_format: str) -> bytes:
-    """Return the picture as a file of this format: svg, png, pdf. Raises UserError for another format, or if no GPU fits the model."""
+    """Return the picture as a file of this format, for example svg or png. Raises ValueError for a format that matplotlib does not have."""
     import matplotlib
 
-    with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
-        figure = _draw(request)
+    # With fixed ids and without a date, the same plan gives the same SVG. Its text stays text.
+    with matplotlib.rc_context({"svg.hashsalt": "scout-chat", "svg.fonttype": "none", "font.size": 10}):
         file = io.BytesIO()
-        try:
-            figure.savefig(file, format=file_format, bbox_inches="tight", metadata={"Date": None} if file_format == "svg" else None)
-        except ValueError as error:
-            raise UserError(f"a picture cannot be written: {error}") from None
+        _draw(request).savefig(file, format=file_format, bbox_inches="tight", metadata={"Date": None} if file_format == "svg" else None)
     return file.getvalue()
 
 
@@ -65,7 +60,7 @@ def _draw(request: PlanRequest) -> "Figure":
             requested = request.gpu and gpu.name == request.gpu.name
             axes.plot(columns, points, marker="o", markersize=4, linewidth=3 if requested else 1.5, label=gpu.title.removeprefix("NVIDIA "))
     if not axes.lines:
-        raise UserError(f"no GPU of the catalogue takes {request.model.title} on {request.tensor_parallel}")
+        raise UserError(f"{request.model.title} fits no GPU of the catalog with --gpus {request.tensor_parallel}", "Use more GPUs, or another model.")
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     axes.set_xticks(columns, [f"{context // 1024}K" for context in columns])
@@ -73,9 +68,9 @@ def _draw(request: PlanRequest) -> "Figure":
     axes.axvline(min(request.context, request.model.longest), color="gray", linewidth=0.8, linestyle=":")
     gpus = f"{request.tensor_parallel} GPU{'s' * (request.tensor_parallel > 1)}"
     axes.set(
-        xlabel="tokens of context",
-        ylabel="chats at once",
-        title=f"{request.model.title} ({request.checkpoint.quantization}) on {gpus}, share {utilization}",
+        xlabel="context (tokens)",
+        ylabel="concurrent chats",
+        title=f"{request.model.title} ({request.checkpoint.quantization}) on {gpus}, utilization {utilization}",
     )
     axes.grid(True, which="major", color="#dddddd", linewidth=0.6)
     axes.legend(fontsize=8, frameon=False)

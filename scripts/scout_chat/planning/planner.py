@@ -185,41 +185,53 @@ def _check_model(request: PlanRequest) -> None:
         raise UserError(f"--kv-dtype {request.kv_dtype!r} is not known", "auto (bf16) or fp8")
     if request.context > model.longest:
         raise UserError(
-            f"{model.title} was made for {model.longest} tokens of context, and {request.context} are asked for",
-            f"Ask for --context {model.longest} at most.",
+            f"--context {request.context} is more than the {model.longest} tokens that {model.title} supports", f"Use --context {model.longest} or less."
         )
-    counts = (request.context, request.tensor_parallel, request.max_num_batched_tokens, request.concurrent_chats, request.max_num_seqs)
-    if any(count is not None and count < 1 for count in counts):
-        raise UserError("context, concurrent chats, GPUs, tokens and sequences are 1 or more")
+    counts = {
+        "--context": request.context,
+        "--gpus": request.tensor_parallel,
+        "--max-num-batched-tokens": request.max_num_batched_tokens,
+        "--concurrent-chats": request.concurrent_chats,
+        "--max-num-seqs": request.max_num_seqs,
+    }
+    for option, count in counts.items():
+        if count is not None and count < 1:
+            raise UserError(f"{option} is {count}", "Use 1 or more.")
     if error := model.architecture.split_error(request.tensor_parallel):
         possible = [str(number) for number in GPU_COUNTS if not model.architecture.split_error(number)]
-        raise UserError(f"{model.title}: {error}", f"It can be on {', '.join(possible)}.")
+        raise UserError(f"{model.title}: {error}", f"Possible numbers of GPUs: {', '.join(possible)}.")
     if gpu is None:
         return
     if not gpu.at_least(checkpoint.capability):
-        raise UserError(f"{checkpoint.id} ({checkpoint.quantization}) needs compute capability {checkpoint.capability}, and {gpu.title} has {gpu.capability}")
+        others = ", ".join(other.name for other in catalog.gpus().values() if other.at_least(checkpoint.capability))
+        raise UserError(
+            f"{checkpoint.id} ({checkpoint.quantization}) needs compute capability {checkpoint.capability}, but {gpu.title} has {gpu.capability}",
+            f"Use one of these GPUs: {others}.",
+        )
     if request.kv_dtype == "fp8" and (error := fp8_error(model, gpu)):
         others = ", ".join(other.name for other in catalog.gpus().values() if not fp8_error(model, other))
         raise UserError(
-            f"{model.title} with a cache of fp8 does not start on {gpu.title}: {error}",
-            f"Leave out --kv-dtype fp8{f', or take one of these GPUs: {others}' if others else ''}.",
+            f"{model.title} with an fp8 KV cache does not start on {gpu.title}: {error}",
+            f"Omit --kv-dtype fp8{f', or use one of these GPUs: {others}' if others else ''}.",
         )
 
 
 def _check_memory(request: PlanRequest) -> None:
     """Raise UserError if the request does not determine the memory for the cache."""
     if request.utilization is not None and not 0 < request.utilization <= 1:
-        raise UserError(f"--utilization {request.utilization} is no share of a GPU", "A number up to 1, for example 0.92.")
+        raise UserError(f"--utilization {request.utilization} is not a fraction of the GPU's memory", "Use a number up to 1, for example 0.92.")
     if request.kv_gib is not None:
         if request.kv_gib <= 0:
-            raise UserError(f"--kv-gib {request.kv_gib} leaves no cache")
+            raise UserError(f"--kv-gib {request.kv_gib} leaves no KV cache", "Use a number above 0.")
         return
     if request.device == "cpu":
-        raise UserError("on a CPU the cache has the memory that it is given (VLLM_CPU_KVCACHE_SPACE)", "Say how many GiB: --kv-gib.")
+        raise UserError("a plan for a CPU needs the size of the KV cache (vLLM's VLLM_CPU_KVCACHE_SPACE)", "Set --kv-gib to the number of GiB.")
     if request.gpu is None:
-        raise UserError("which GPU? --gpu names one; --kv-gib says how much memory the cache has instead", f"GPUs: {', '.join(catalog.gpus())}")
+        raise UserError("a plan needs a GPU, or the size of the KV cache", f"Set --gpu to one of {', '.join(catalog.gpus())}, or set --kv-gib.")
     if not request.checkpoint.loaded:
-        raise UserError(f"{request.model.title} is not in the catalogue, so the size of its weights is not known", "Say what is left for the cache: --kv-gib.")
+        raise UserError(
+            f"{request.model.title} is not in the catalog, so the size of its weights is unknown", "Set the size of the KV cache instead: --kv-gib."
+        )
 
 
 def fp8_error(model: Model, gpu: Gpu) -> str:
@@ -227,4 +239,4 @@ def fp8_error(model: Model, gpu: Gpu) -> str:
     backends = gpu.attention[model.architecture.attention_kind]
     if set(backends) & set(gpu.fp8Kv):
         return ""
-    return f"its attention runs on {' or '.join(sorted(backends))} there, which takes no fp8 on this GPU"
+    return f"its attention runs on {' or '.join(sorted(backends))} there, which does not support fp8 on this GPU"

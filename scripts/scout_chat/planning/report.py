@@ -6,7 +6,7 @@ from typing import Any
 from rich.table import Table
 
 from scout_chat.core.errors import UserError
-from scout_chat.planning.advice import Ranked, alternatives, explain
+from scout_chat.planning.advice import Ranked, alternatives, chats, explain
 from scout_chat.planning.catalog import Model
 from scout_chat.planning.planner import Plan
 
@@ -32,16 +32,16 @@ def text(plan: Plan) -> str:
         ]
     by_context = [(context, Plan(replace(request, context=context)).concurrent_chats) for context in contexts(request.model)]
     lines += [
-        f"  cache            {plan.kv_gib:8.2f} GiB  {plan.kv_blocks} blocks of {cache.bytes_per_block} bytes{each}",
+        f"  KV cache         {plan.kv_gib:8.2f} GiB  {plan.kv_blocks} blocks of {cache.bytes_per_block} bytes{each}",
         f"  one chat         {plan.request_gib:8.2f} GiB  {request.context} tokens, {cache.blocks_per_request(request.context)} blocks",
-        f"  chats at once    {max(0.0, plan.max_concurrency):8.2f}      of {request.context} tokens; more wait for their turn",
+        f"  chats at once    {max(0.0, plan.max_concurrency):8.2f}      of {request.context} tokens; further chats wait",
         "",
         "  context  " + "".join(f"{context:>9}" for context, _ in by_context),
-        "  chats    " + "".join(f"{chats:>9}" for _, chats in by_context),
+        "  chats    " + "".join(f"{fitting:>9}" for _, fitting in by_context),
         "",
         _verdict(plan, each),
     ]
-    lines += [f"Known: {known.issue} ({known.source})" for known in request.model.knownIssues]
+    lines += [f"Known issue: {known.issue} ({known.source})" for known in request.model.knownIssues]
     return "\n".join(lines)
 
 
@@ -59,8 +59,8 @@ def _verdict(plan: Plan, each: str) -> str:
     request = plan.request
     if plan.fits:
         arguments = f"--max-model-len {request.context} --max-num-seqs {plan.max_num_seqs} --max-num-batched-tokens {request.max_num_batched_tokens}"
-        return f"It fits: {arguments}, cache {request.kv_dtype}."
-    found = "".join(f"\n  {other.change}" for other in alternatives(plan)) or "\n  nothing near to it"
+        return f"It fits: {arguments}, KV cache {request.kv_dtype}."
+    found = "".join(f"\n  {other.change}" for other in alternatives(plan)) or "\n  no single change of the request"
     return f"It does not fit ({plan.bottleneck}): {explain(plan)}. {plan.shortfall_gib:.2f} GiB{each} are missing. What would fit:{found}"
 
 
@@ -82,7 +82,7 @@ def ranking(rows: list[Ranked], concurrent_chats: int | None) -> Table:
             str(answer.longest or "-"),
             verdict,
         )
-    table.caption = f"longest: the context with which {concurrent_chats or 1} chats fit at once"
+    table.caption = f"longest: the longest context at which {chats(concurrent_chats or 1)} fit at the same time"
     return table
 
 

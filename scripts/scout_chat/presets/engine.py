@@ -87,7 +87,7 @@ class Engine:
             return {"persistentVolumeClaim": {"claimName": found[1], "readOnly": True}}
         if where.startswith("/"):
             return {"hostPath": {"path": where, "type": "Directory"}}
-        raise UserError(f"--weights {where!r} is no place that weights can be in", "One of nfs://SERVER/PATH, claim:NAME, /PATH/ON/THE/NODE")
+        raise UserError(f"--weights {where!r} is not a supported location", "Use nfs://SERVER/PATH, claim:NAME or /PATH/ON/THE/NODE.")
 
     @property
     def env(self) -> dict[str, str]:
@@ -149,20 +149,20 @@ def engines(request: PresetRequest) -> list[Engine]:
     planned = [_engine(request, target) for target in request.targets()]
     names = [engine.name for engine in planned]
     if len(set(names)) < len(names):
-        raise UserError("one model stands twice in the preset", "For more engines of one model: --replicas")
+        raise UserError("a model occurs twice in the preset", "Use --replicas for several engines of one model.")
     return planned
 
 
 def _engine(request: PresetRequest, target: Target) -> Engine:
     model, checkpoint = lookup.find_model(target.model)
     if not checkpoint.disk:
-        hint = "Add schema/catalog/models/<name>.yaml (docs/planner.md), then ask again."
-        raise UserError(f"{target.model} is not in the catalogue, so its weights and parsers are not known", hint)
+        hint = "Add schema/catalog/models/<name>.yaml (docs/planner.md)."
+        raise UserError(f"{target.model} is not in the catalog, so the size of its weights and its parsers are unknown", hint)
     _check_deployable(request, model, checkpoint)
     if target.gpu == "cpu":
         return _cpu_engine(request, model, checkpoint)
     if not target.gpu:
-        raise UserError(f"which GPU is {model.title} for?", f"--gpu, one of cpu, {', '.join(catalog.gpus())}")
+        raise UserError(f"the preset for {model.title} needs a GPU", f"Set --gpu to cpu or one of {', '.join(catalog.gpus())}.")
     gpu = lookup.find_gpu(target.gpu)
     wanted = PlanRequest(
         model,
@@ -182,12 +182,12 @@ def _check_deployable(request: PresetRequest, model: Model, checkpoint: Checkpoi
     over = len(request.release) + len(model.name) + SERVICE_NAME_EXTRA - SERVICE_NAME_MAX
     if over > 0:
         raise UserError(
-            f"release name {request.release!r} and model name {model.name!r} are too long together, by {over} characters", "Take a shorter release name."
+            f"release name {request.release!r} and model name {model.name!r} together are {over} characters too long", "Choose a shorter release name."
         )
     if model.license.gated and not (request.token_secret or request.weights or request.offline):
         raise UserError(
-            f"{checkpoint.id} is gated: the hub gives its weights to accounts that accepted the {model.license.name}",
-            f"Accept it at {model.license.source}, put a token into a Secret (key token), and say --token-secret NAME.",
+            f"{checkpoint.id} is gated: the Hugging Face Hub serves it only to accounts that accepted the {model.license.name}",
+            f"Accept it at {model.license.source}, put a token into a Secret (key token), and set --token-secret NAME.",
         )
 
 
@@ -227,5 +227,5 @@ def _try(request: PlanRequest) -> Plan | None:
 def _fitting(answer: Plan) -> Plan:
     if answer.fits:
         return answer
-    changes = "; ".join(other.change for other in alternatives(answer)) or "nothing near to it"
+    changes = "; ".join(other.change for other in alternatives(answer)) or "no single change of the request"
     raise UserError(f"{answer.request.model.title} does not fit: {explain(answer)} ({answer.shortfall_gib:.1f} GiB short)", f"What would fit: {changes}")

@@ -67,13 +67,15 @@ class PresetRequest(BaseModel):
     def _check_options(self, on_cpu: bool) -> None:
         if on_cpu:
             if len(self.models) > 1:
-                raise UserError("a preset for a CPU takes one model: it is the small one that tries the chart out")
+                raise UserError("a preset for a CPU has one model", "Use --gpu cpu with one small model, to try the chart.")
             if unused := self._first_given("gpus", "concurrent_chats", "weights", "prefetch", "offline", "token_secret", "replicas"):
-                raise UserError(f"a preset for a CPU takes no {unused}", "Options with --gpu cpu: --context, --kv-gib, --kv-dtype.")
+                raise UserError(f"{unused} has no effect in a preset for a CPU", "Options for --gpu cpu: --context, --kv-gib, --kv-dtype.")
         elif self._given("kv_gib"):
-            raise UserError("--kv-gib is for --gpu cpu: on a GPU the cache takes what the weights leave", "scout-chat plan shows how much that is.")
+            raise UserError(
+                "--kv-gib is for --gpu cpu: on a GPU the KV cache takes the memory that the weights leave", "`scout-chat plan` shows how much that is."
+            )
         if (self.weights or self.offline) and (unused := self._first_given("prefetch", "token_secret")):
-            raise UserError(f"{unused} is for weights that are fetched, and with --weights or --offline none are", "Leave one of them out.")
+            raise UserError(f"{unused} has no effect with --weights or --offline, because nothing is downloaded", "Remove one of the options.")
 
     def _given(self, name: str) -> bool:
         return bool(getattr(self, name) != type(self).model_fields[name].default)
