@@ -2,9 +2,9 @@
 
 from functools import cache
 
-import yaml
 from pydantic import BaseModel, ConfigDict
 
+from scout_chat.core import kubeyaml
 from scout_chat.core.paths import ROOT
 
 
@@ -58,4 +58,4 @@ class Pins(_Strict):
 @cache
 def pins() -> Pins:
     """Return the pins of this checkout."""
-    return Pins.model_validate(yaml.safe_load((ROOT / "schema" / "pins.yaml").read_text()))
+    return Pins.model_validate(kubeyaml.load((ROOT / "schema" / "pins.yaml").read_text()))

@@ -11,14 +11,17 @@ import subprocess
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import httpx
 from filelock import FileLock
 
 from scout_chat.core.errors import UserError
 from scout_chat.core.paths import PACKAGE, cache, sha256
 from scout_chat.core.pins import ToolPin, pins
 from scout_chat.core.progress import Reporter, silent
+
+if TYPE_CHECKING:  # imported where it is used: it doubles the start-up time of every command
+    import httpx
 
 # Seconds to wait for a release server before the tool is built instead.
 CONNECT_SECONDS = 5
@@ -94,6 +97,8 @@ def _download_release(name: str, pin: ToolPin, target: Path, progress: Reporter)
     """
     if not pin.release or os.environ.get("SCOUT_CHAT_TOOLS") == "build":
         return False
+    import httpx
+
     values = {"name": name, "version": pin.version, "arch": arch()}
     release = pin.release.format(**values)
     checksum = pin.checksum.format(release=release, **values)
@@ -126,7 +131,7 @@ def _published(checksums: str, file: str) -> str:
     raise UserError(f"the published checksums do not name {file}")
 
 
-def _download(client: httpx.Client, url: str, target: Path, name: str, progress: Reporter) -> None:
+def _download(client: "httpx.Client", url: str, target: Path, name: str, progress: Reporter) -> None:
     """Download ``url`` to ``target``. Resumes an interrupted download if the server supports it."""
     done = target.stat().st_size if target.exists() else 0
     with client.stream("GET", url, headers={"Range": f"bytes={done}-"} if done else {}) as response:

@@ -9,7 +9,6 @@ from scout_chat.planning.catalog import Gpu
 from scout_chat.planning.lookup import find_gpu, find_model
 from scout_chat.planning.planner import BATCHED_TOKENS, CONTEXT, PlanRequest
 
-
 # Options that a ranking of the catalog does not use.
 FOR_ONE_MODEL = ("kv_dtype", "kv_gib", "max_num_batched_tokens", "max_num_seqs", "utilization")
 

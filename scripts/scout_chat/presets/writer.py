@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import cache
 from pathlib import Path
 
 import jinja2
@@ -21,16 +22,22 @@ YAML_WORDS = ("true", "false", "yes", "no", "on", "off", "null", "y", "n")
 def write(request: PresetRequest) -> str:
     """Return the values file. Raises UserError for a request that does not fit or contradicts itself."""
     planned = engines(request)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(PACKAGE / "presets"), trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, undefined=jinja2.StrictUndefined
-    )
-    environment.filters["flow"] = _flow
-    template = environment.get_template(GPU_TEMPLATE if planned[0].gpu else CPU_TEMPLATE)
+    template = _templates().get_template(GPU_TEMPLATE if planned[0].gpu else CPU_TEMPLATE)
     headline = "; ".join(engine.headline for engine in planned if engine.gpu)
     text = template.render(request=request, engines=planned, pins=pins(), tag=release.pinned(), headline=headline)
     # The template must give valid YAML.
     kubeyaml.load(text)
     return text
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    """Return the environment that compiles each template once."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(PACKAGE / "presets"), trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters["flow"] = _flow
+    return environment
 
 
 def _flow(value: object) -> str:

@@ -6,6 +6,7 @@ parser, so one that is built from the record reads abbreviations, negative numbe
 
 import argparse
 import difflib
+import functools
 import itertools
 import json
 import re
@@ -32,21 +33,28 @@ def validate(arguments: list[str], release: str = "") -> list[str]:
     support the arguments. Where argparse stops, as at a missing value, the rest of the list is not checked either.
     """
     known = recorded(release)
-    errors: list[str] = []
+    parser = _parser(known.release)
+    errors = parser.errors = []
     try:
-        parsed, unparsed = _parser(known, errors).parse_known_args(_gather_keys(_spell_out(arguments)))
+        parsed, unparsed = parser.parse_known_args(_gather_keys(_spell_out(arguments)))
     except argparse.ArgumentError as error:
         return [*errors, _in_plain_words(error)]
     return [*errors, *_unknown_arguments(unparsed, known), *_check_combinations(vars(parsed)), *_check_registries(vars(parsed), known)]
 
 
 class _Parser(argparse.ArgumentParser):
+    """Collects invalid values in ``errors`` and goes on."""
+
+    errors: list[str]
+
     def error(self, message: str) -> NoReturn:
         raise argparse.ArgumentError(None, message)
 
 
-def _parser(known: Release, errors: list[str]) -> _Parser:
-    """Build the release's parser. It appends an invalid value to ``errors`` and goes on."""
+@functools.cache
+def _parser(release: str) -> _Parser:
+    """Build the parser of a release. It has about 300 arguments, so it is built once."""
+    known = recorded(release)
     parser = _Parser(add_help=False, exit_on_error=False)
     parser.add_argument("model_tag", nargs="?")
     for name, argument in known.arguments.items():
@@ -55,14 +63,14 @@ def _parser(known: Release, errors: list[str]) -> _Parser:
         elif argument.type == "flag":
             parser.add_argument(name, *argument.aliases, action="store_true")
         else:
-            parser.add_argument(name, *argument.aliases, nargs=argument.nargs, type=_checker(name, argument, known, errors))
+            parser.add_argument(name, *argument.aliases, nargs=argument.nargs, type=_checker(name, argument, known, parser))
     return parser
 
 
-def _checker(name: str, argument: Argument, known: Release, errors: list[str]) -> Callable[[str], str]:
+def _checker(name: str, argument: Argument, known: Release, parser: _Parser) -> Callable[[str], str]:
     def check(value: str) -> str:
         if error := _check_value(argument, value, known):
-            errors.append(f"{name} is {value!r}, {error}")
+            parser.errors.append(f"{name} is {value!r}, {error}")
         return value
 
     return check
