@@ -20,9 +20,9 @@ from scout_chat.cluster.kubectl import Kubectl
 from scout_chat.cluster.provider import Provider
 from scout_chat.core.kubeyaml import KubeObject
 from scout_chat.images import weights
-from scout_chat.planning import architecture, calibration, catalog
-from scout_chat.planning.calibration import Engine
+from scout_chat.planning import architecture, calibration, catalog, engine_figures
 from scout_chat.planning.catalog import Checkpoint, License, Model
+from scout_chat.planning.engine_figures import EngineFigures
 from scout_chat.planning.kv_cache import GIB, Cache
 from scout_chat.presets import writer
 from scout_chat.presets.request import PresetRequest
@@ -149,10 +149,10 @@ def running(request: pytest.FixtureRequest, provider: Provider, kubectl: Kubectl
 
 
 def test_the_engine_reports_the_predicted_cache(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    start, expected, reported = running.start, predicted(running.start), calibration.read(running.url)
+    start, expected, reported = running.start, predicted(running.start), engine_figures.read(running.url)
     print(reported)
     requests = expected.concurrency(GIB, start.context)
-    assert reported == Engine(
+    assert reported == EngineFigures(
         source=running.url,
         version="0.32.0",
         model=start.model,
@@ -173,11 +173,11 @@ def test_the_engine_reports_the_predicted_cache(running: Running, monkeypatch: p
     monkeypatch.setattr(catalog, "models", lambda: {start.name: model(start)})
     asked = calibration.plan_request(reported, device="cpu", max_num_batched_tokens=start.batched_tokens)
     asked = replace(asked, model=asked.model.model_copy(update={"config": shape_of(start)}))
-    assert [said for _, said, real in calibration.comparison(reported, asked)] == [real for _, said, real in calibration.comparison(reported, asked)]
+    assert [said for _, said, real in calibration.figures(reported, asked)] == [real for _, said, real in calibration.figures(reported, asked)]
 
 
 def test_the_log_has_the_same_figures(running: Running) -> None:
-    start, reported, logged = running.start, calibration.read(running.url), calibration.from_log(running.log)
+    start, reported, logged = running.start, engine_figures.read(running.url), engine_figures.from_log(running.log)
     assert (logged.kv_cache_tokens, logged.kv_gib, logged.max_model_len) == (reported.kv_cache_tokens, 1, start.context)
     assert logged.max_concurrency == float(f"{reported.max_concurrency:.2f}")
     assert (logged.version, logged.model, logged.served_as, logged.kv_dtype) == ("0.32.0", start.model, start.name, start.kv_dtype)

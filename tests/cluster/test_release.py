@@ -23,7 +23,7 @@ from scout_chat.cluster.kubectl import Kubectl
 from scout_chat.cluster.one_node.kubelet import tag_images
 from scout_chat.cluster.provider import Provider
 from scout_chat.core.paths import PRESETS
-from scout_chat.planning import calibration
+from scout_chat.planning import calibration, engine_figures
 
 from tests.support.releases import deploy, forwarded, installed, pods_of, signed_in, with_sets
 
@@ -78,8 +78,8 @@ def test_the_administrator_gets_the_right_answer(account: quickstart.Account) ->
 def test_the_engine_has_the_cache_that_the_preset_says(notes: str, case: Case, provider: Provider) -> None:
     """`scout-chat calibrate`, on the running engine: every figure is the planner's."""
     with forwarded(provider, case.namespace, f"{case.release}-{ENGINE}") as url:
-        engine = calibration.read(url)
-    figures = calibration.comparison(engine, calibration.plan_request(engine, device="cpu"))
+        engine = engine_figures.read(url)
+    figures = calibration.figures(engine, calibration.plan_request(engine, device="cpu"))
     print(figures)
     assert [said for _, said, _ in figures] == [real for _, _, real in figures]
     assert f"{engine.num_blocks} blocks of {engine.block_size} tokens" in (PRESETS / "local.yaml").read_text()

@@ -18,9 +18,9 @@ import pytest
 from scout_chat.core.errors import UserError
 from scout_chat.core.paths import ROOT
 from scout_chat.images import weights
-from scout_chat.planning import calibration, reference_logs
+from scout_chat.planning import engine_figures, reference_logs
 from scout_chat.planning.architecture import ModelConfig
-from scout_chat.planning.calibration import Engine
+from scout_chat.planning.engine_figures import EngineFigures
 
 from tests.static.conftest import Command
 
@@ -28,7 +28,7 @@ DATA = ROOT / "tests" / "data" / "vllm"
 COMMON: dict[str, Any] = {"version": "0.32.0", "dtype": "bfloat16", "tensor_parallel_size": 1, "max_num_seqs": 8, "kv_gib": 1}
 # Recorded from the pods of tests/cluster/test_models.py.
 RECORDED = {
-    "tiny-gpt-oss": Engine(
+    "tiny-gpt-oss": EngineFigures(
         source="",
         **COMMON,
         model="scout-chat/tiny-gpt-oss",
@@ -39,7 +39,7 @@ RECORDED = {
         kv_cache_tokens=388941,
         max_concurrency=23.74,
     ),
-    "tiny-hybrid": Engine(
+    "tiny-hybrid": EngineFigures(
         source="",
         **COMMON,
         model="scout-chat/tiny-hybrid",
@@ -50,7 +50,7 @@ RECORDED = {
         kv_cache_tokens=1412473,
         max_concurrency=172.42,
     ),
-    "tiny-qwen3": Engine(
+    "tiny-qwen3": EngineFigures(
         source="",
         **COMMON,
         model="scout-chat/tiny-qwen3",
@@ -90,30 +90,30 @@ METRICS = (DATA / "tiny-gemma4.metrics").read_text()
 MODELS = (DATA / "tiny-gemma4.models.json").read_text()
 
 
-def from_source(engine: Engine, source: object) -> Engine:
+def from_source(engine: EngineFigures, source: object) -> EngineFigures:
     """Return the figures as if they were read from ``source``."""
     return engine.model_copy(update={"source": str(source)})
 
 
 @pytest.mark.parametrize("name", RECORDED)
 def test_a_log_of_the_pinned_release(name: str) -> None:
-    assert calibration.read(str(DATA / f"{name}.log")) == from_source(RECORDED[name], DATA / f"{name}.log")
+    assert engine_figures.read(str(DATA / f"{name}.log")) == from_source(RECORDED[name], DATA / f"{name}.log")
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_a_log_of_another_release(name: str) -> None:
     text, figures = PUBLISHED[name]
-    assert calibration.from_log(text) == Engine(source="the log", **figures)
+    assert engine_figures.from_log(text) == EngineFigures(source="the log", **figures)
 
 
 def test_a_log_from_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO((DATA / "tiny-qwen3.log").read_text()))
-    assert calibration.read("-") == from_source(RECORDED["tiny-qwen3"], "standard input")
+    assert engine_figures.read("-") == from_source(RECORDED["tiny-qwen3"], "standard input")
 
 
 def test_the_last_of_several_starts_counts() -> None:
     first, last = ((DATA / f"{name}.log").read_text() for name in ("tiny-hybrid", "tiny-gpt-oss"))
-    assert calibration.from_log(first + last, "") == RECORDED["tiny-gpt-oss"]
+    assert engine_figures.from_log(first + last, "") == RECORDED["tiny-gpt-oss"]
 
 
 def test_the_worker_with_the_least_memory_counts() -> None:
@@ -122,7 +122,7 @@ def test_the_worker_with_the_least_memory_counts() -> None:
         f"(Worker_TP{n} pid={n}) Model loading took {load} GiB memory\n(Worker_TP{n} pid={n}) Available KV cache memory: {kv} GiB\n"
         for n, load, kv in [(0, 35.1, 9.5), (1, 35.2, 8.99)]
     )
-    engine = calibration.from_log(text + "(EngineCore) GPU KV cache size: 130,960 tokens\n")
+    engine = engine_figures.from_log(text + "(EngineCore) GPU KV cache size: 130,960 tokens\n")
     assert (engine.load_gib, engine.kv_gib, engine.kv_cache_tokens) == (35.2, 8.99, 130960)
 
 
@@ -134,7 +134,7 @@ Chunked prefill is enabled with max_num_batched_tokens=2048.
 Initializing a V1 LLM engine (v0.24.0) with config: model='/data/hub/models--openai--gpt-oss-120b', dtype=torch.bfloat16,
 max_seq_len=131072, tensor_parallel_size=2, kv_cache_dtype=fp8_e4m3,
 GPU KV cache size: 130,960 tokens"""
-    assert calibration.from_log(text, "") == Engine(
+    assert engine_figures.from_log(text, "") == EngineFigures(
         source="",
         version="0.24.0",
         model="openai/gpt-oss-120b",
@@ -167,18 +167,18 @@ def test_figures_are_immutable() -> None:
 def test_a_log_without_figures(text: str, complaint: str, hint: str, tmp_path: Path) -> None:
     (tmp_path / "engine.log").write_text(text)
     with pytest.raises(UserError, match=complaint) as error:
-        calibration.read(str(tmp_path / "engine.log"))
+        engine_figures.read(str(tmp_path / "engine.log"))
     assert "engine.log" in str(error.value) and hint in error.value.hint
 
 
 def test_an_unreadable_file(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="gone.log: no such file or directory"):
-        calibration.read(str(tmp_path / "gone.log"))
+        engine_figures.read(str(tmp_path / "gone.log"))
     with pytest.raises(UserError, match="is a directory"):
-        calibration.read(str(tmp_path))
+        engine_figures.read(str(tmp_path))
     (tmp_path / "picture.png").write_bytes(bytes(range(256)))
     with pytest.raises(UserError, match="has no line"):
-        calibration.read(str(tmp_path / "picture.png"))
+        engine_figures.read(str(tmp_path / "picture.png"))
 
 
 @contextmanager
@@ -202,7 +202,7 @@ def serving(pages: dict[str, str], key: str = "") -> Iterator[str]:
 
 
 ENGINE = {"/metrics": METRICS, "/v1/models": MODELS, "/version": '{"version": "0.32.0"}'}
-GEMMA = Engine(
+GEMMA = EngineFigures(
     source="",
     version="0.32.0",
     model="scout-chat/tiny-gemma4",
@@ -219,7 +219,7 @@ GEMMA = Engine(
 
 def test_a_running_engine() -> None:
     with serving(ENGINE) as url:
-        assert calibration.read(f"{url}/") == from_source(GEMMA, url)
+        assert engine_figures.read(f"{url}/") == from_source(GEMMA, url)
 
 
 def test_a_running_engine_of_a_release_with_fewer_metrics() -> None:
@@ -227,7 +227,7 @@ def test_a_running_engine_of_a_release_with_fewer_metrics() -> None:
     labels = 'block_size="16",cache_dtype="fp8",engine="0",gpu_memory_utilization="0.95",kv_cache_memory_bytes="None",num_gpu_blocks="4092"'
     metrics = f"# HELP vllm:cache_config_info Information\nvllm:cache_config_info{{{labels}}} 1.0\n"
     with serving({"/metrics": metrics, "/v1/models": MODELS}) as url:
-        assert calibration.read(url) == Engine(
+        assert engine_figures.read(url) == EngineFigures(
             source=url,
             model=GEMMA.model,
             served_as=GEMMA.served_as,
@@ -243,10 +243,10 @@ def test_an_api_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VLLM_API_KEY", raising=False)
     with serving(ENGINE, key="secret") as url:
         with pytest.raises(UserError, match="requires an API key") as error:
-            calibration.read(url)
+            engine_figures.read(url)
         assert "VLLM_API_KEY" in error.value.hint
         monkeypatch.setenv("VLLM_API_KEY", "secret")
-        assert calibration.read(url).num_blocks == 5461
+        assert engine_figures.read(url).num_blocks == 5461
 
 
 @pytest.mark.parametrize(
@@ -262,14 +262,14 @@ def test_an_api_key(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_an_address_of_something_else(pages: dict[str, str], complaint: str) -> None:
     with serving(pages) as url, pytest.raises(UserError, match=complaint) as error:
-        calibration.read(url)
+        engine_figures.read(url)
     assert error.value.hint
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://[", "http://"])
 def test_an_address_that_does_not_answer(url: str) -> None:
     with pytest.raises(UserError, match="does not answer"):
-        calibration.read(url)
+        engine_figures.read(url)
 
 
 @pytest.mark.parametrize("name", ["tiny-qwen3", "tiny-gpt-oss"])
@@ -282,7 +282,7 @@ def test_the_planner_predicts_a_recorded_engine(name: str, tmp_path: Path, comma
         (tmp_path / "config.json").write_text(json.dumps(shape))
         status, output = command("calibrate", str(DATA / f"{name}.log"), "--model", str(tmp_path), "--gpu", "cpu")
         assert status == 0
-        assert output.count("not said") == 2
+        assert output.count("not reported") == 2
         (row,) = [line.split() for line in output.splitlines() if line.startswith(" tokens  ")]
         return row[1:]
 

@@ -186,7 +186,7 @@ def calibrate(
     """
     from rich.console import Console
 
-    from scout_chat.planning.comparison import compare
+    from scout_chat.planning.calibration import compare
 
     result = compare(source, published, model=model, gpu=gpu, gpus=gpus, max_num_batched_tokens=max_num_batched_tokens)
     if result.title:

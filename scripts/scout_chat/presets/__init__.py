@@ -1,2 +1,2 @@
-"""Values files for models, planned and written to be read by a person.
-Imports planning, vllm, chart and core."""
+"""Values files for models: the request, the planned engines, their node affinity, and the templates that a person can read.
+Imports planning, vllm and core."""
