@@ -1,9 +1,9 @@
-"""What both tiers share: whether the real chart archives are here."""
+"""Both tiers: say which charts are used, and skip tests that need the real archives where there are none."""
 
 import pytest
-from scout_chat.chart import archives, recorded
+from scout_chat.chart import recorded
 
-HAVE_CHARTS = archives.at_hand()
+from tests.support.renders import HAVE_CHARTS
 
 
 def pytest_report_header() -> str:
@@ -12,7 +12,7 @@ def pytest_report_header() -> str:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not HAVE_CHARTS:
-        missing = pytest.mark.skip(reason="needs the real chart archives (scout-chat charts); recorded renders prove nothing here")
+        missing = pytest.mark.skip(reason="needs the real chart archives (scout-chat charts); recorded renders cannot prove this")
         for item in items:
             if item.get_closest_marker("charts"):
                 item.add_marker(missing)

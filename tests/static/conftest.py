@@ -1,33 +1,28 @@
-"""Static tests render; they touch no cluster and no network."""
+"""Fixtures of the static tests, which render the chart and use no cluster and no network."""
 
 import sys
-from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import pytest
-from scout_chat.chart import recorded
-from scout_chat.chart.render import Case, Object, render, render_all
+from scout_chat.chart.render import Case, render_all
 from scout_chat.chart.scenarios import scenario, scenarios
 from scout_chat.cli import app
-from scout_chat.core.paths import CHART
 from scout_chat.core.pins import pins
 from scout_chat.values.invalid import invalid_values
 
-from tests.conftest import HAVE_CHARTS
-
-Command = Callable[..., tuple[int, str]]
+from tests.support.commands import Command
+from tests.support.renders import HAVE_CHARTS
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """What the tests will ask for is rendered first, on every core, once: each test then reads it."""
+    """Render what most tests need, several at a time, before the workers start."""
     if HAVE_CHARTS and not hasattr(session.config, "workerinput") and not session.config.option.collectonly:
         render_all(wanted(session.config.args))
 
 
 def wanted(paths: list[str]) -> list[Case]:
-    """The renders of a run over these paths: of the whole folder, all; of one file, what it asks for itself."""
+    """Return the cases to render first. A run of single files renders nothing first: each test renders what it needs."""
     if not any(Path(path.split("::")[0]).is_dir() for path in paths):
         return []
     cases = [
@@ -42,64 +37,37 @@ def wanted(paths: list[str]) -> list[Case]:
 
 
 @pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Command:
-    """Runs a command line as a shell would; gives its exit status, and what it printed to both streams."""
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run a command line as a shell would, in this process. Returns its exit status, and what it printed to both streams."""
 
     def run(*arguments: str) -> tuple[int, str]:
         monkeypatch.setattr(sys, "argv", ["scout-chat", *arguments])
         with pytest.raises(SystemExit) as done:
             app.main()
         printed = capsys.readouterr()
-        return done.value.code or 0, printed.out + printed.err
+        status = done.value.code or 0
+        assert isinstance(status, int), status
+        return status, printed.out + printed.err
 
     return run
 
 
-def assert_one_message(command: Command, line: str, words: tuple[str, ...]) -> None:
-    """A mistake ends the command with status 1, no traceback, and these words."""
-    status, output = command(*line.split())
-    assert status == 1
-    assert "Traceback" not in output
-    for word in words:
-        assert word in output
-
-
-@cache
-def rendered(case: Case) -> tuple[Object, ...]:
-    """The case's objects, read once a process: from the real charts, or with the recorded subcharts in their place."""
-    return tuple(render(case, chart(case.name)))
-
-
-def chart(name: str = "local") -> Path:
-    """The chart's folder: the real one, or the recorded render of the scenario."""
-    return CHART if HAVE_CHARTS else _recorded(name)
-
-
-@cache
-def _recorded(name: str) -> Path:
-    return recorded.chart(scenario(name), Path(_folder()) / name)
-
-
-@cache
-def _folder() -> str:
-    import atexit
-    import tempfile
-
-    folder = tempfile.TemporaryDirectory()
-    atexit.register(folder.cleanup)
-    return folder.name
-
-
-def one(objects: tuple[Object, ...], kind: str, name: str) -> dict:
-    """The object of that kind whose name ends so."""
-    found = [item.body for item in objects if item.kind == kind and item.name.endswith(name)]
-    assert len(found) == 1, f"{kind} *{name}: {[item.name for item in objects if item.kind == kind]}"
-    return found[0]
-
-
 @pytest.fixture(params=sorted(scenarios()))
 def case(request: pytest.FixtureRequest) -> Case:
+    """Every scenario of tests/scenarios.yaml."""
     return scenario(request.param)
+
+
+@pytest.fixture(params=sorted(name for name, case in scenarios().items() if "external" not in case.values))
+def engine_case(request: pytest.FixtureRequest) -> Case:
+    """Every scenario that runs engines."""
+    return scenario(request.param)
+
+
+@pytest.fixture(params=["helm", "helm3"])
+def helm(request: pytest.FixtureRequest) -> str:
+    """Helm 4 and Helm 3."""
+    return str(request.param)
 
 
 @pytest.fixture

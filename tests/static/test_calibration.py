@@ -22,7 +22,7 @@ from scout_chat.planning import engine_figures, reference_logs
 from scout_chat.planning.architecture import ModelConfig
 from scout_chat.planning.engine_figures import EngineFigures
 
-from tests.static.conftest import Command
+from tests.support.commands import Command
 
 DATA = ROOT / "tests" / "data" / "vllm"
 COMMON: dict[str, Any] = {"version": "0.32.0", "dtype": "bfloat16", "tensor_parallel_size": 1, "max_num_seqs": 8, "kv_gib": 1}

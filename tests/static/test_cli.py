@@ -23,7 +23,7 @@ from scout_chat.review import diff
 from scout_chat.review.report import Report
 from typer.core import TyperCommand, TyperGroup
 
-from tests.static.conftest import Command
+from tests.support.commands import Command
 
 # Exit statuses
 

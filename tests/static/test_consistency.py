@@ -1,25 +1,27 @@
-"""Proves: files that must say the same do, and what a clone needs is in it."""
+"""Proves: files that must agree do: versions, pins, image tags, the values that chart-testing installs; and no archive is committed."""
 
 import re
+import subprocess
 
-import yaml
+from scout_chat.core import kubeyaml
 from scout_chat.core.paths import CHART, PACKAGE, PRESETS, ROOT
 from scout_chat.core.pins import pins
+from scout_chat.images.archive import IMAGES
 
 
 def test_chart_testing_installs_the_local_preset() -> None:
-    assert yaml.safe_load((CHART / "ci/local-values.yaml").read_text()) == yaml.safe_load((PRESETS / "local.yaml").read_text())
+    assert kubeyaml.load((CHART / "ci/local-values.yaml").read_text()) == kubeyaml.load((PRESETS / "local.yaml").read_text())
 
 
 def test_the_chart_depends_on_the_pinned_versions() -> None:
-    dependencies = {entry["name"]: entry for entry in yaml.safe_load((CHART / "Chart.yaml").read_text())["dependencies"]}
-    locked = {entry["name"]: entry["version"] for entry in yaml.safe_load((CHART / "Chart.lock").read_text())["dependencies"]}
+    dependencies = {entry["name"]: entry for entry in kubeyaml.load((CHART / "Chart.yaml").read_text())["dependencies"]}
+    locked = {entry["name"]: entry["version"] for entry in kubeyaml.load((CHART / "Chart.lock").read_text())["dependencies"]}
     for name, pin in pins().charts.items():
         assert dependencies[name]["version"] == locked[name] == pin.version
         assert dependencies[name]["repository"] == pin.repository
 
 
-def test_every_tool_has_a_module_at_its_pinned_version() -> None:
+def test_every_tool_has_a_go_module_at_its_pinned_version() -> None:
     for name, pin in pins().tools.items():
         module = (PACKAGE / "core" / "gomod" / pin.module / "go.mod").read_text()
         assert (PACKAGE / "core" / "gomod" / pin.module / "go.sum").exists()
@@ -27,9 +29,7 @@ def test_every_tool_has_a_module_at_its_pinned_version() -> None:
         assert any(pin.package.startswith(root) for root in roots), name
 
 
-def test_image_tags_in_values_are_those_that_are_assembled() -> None:
-    from scout_chat.images.archive import IMAGES
-
+def test_the_values_name_the_image_tags_that_are_assembled() -> None:
     values = (CHART / "values.yaml").read_text() + (PRESETS / "local.yaml").read_text()
     for image in IMAGES[1:]:
         tag = image.reference.rpartition(":")[2]
@@ -37,8 +37,5 @@ def test_image_tags_in_values_are_those_that_are_assembled() -> None:
         assert tag.removeprefix("v") in image.source
 
 
-def test_no_archive_is_tracked() -> None:
-    import subprocess
-
-    tracked = subprocess.run(["git", "ls-files", "*.tgz"], cwd=ROOT, capture_output=True, text=True).stdout
-    assert tracked == ""
+def test_no_chart_archive_is_committed() -> None:
+    assert subprocess.run(["git", "ls-files", "*.tgz"], cwd=ROOT, capture_output=True, text=True).stdout == ""

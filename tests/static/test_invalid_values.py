@@ -10,7 +10,7 @@ import pytest
 from scout_chat.chart.render import Case, RenderError, render, render_all
 from scout_chat.values.invalid import InvalidValue, invalid_values
 
-from tests.static.conftest import chart
+from tests.support.renders import chart
 
 
 def refusal_of(case: Case) -> str:

@@ -20,7 +20,7 @@ from scout_chat.planning.kv_cache import GIB, Cache
 from scout_chat.planning.options import PlanOptions, tokens
 from scout_chat.planning.planner import Plan, PlanRequest, plan
 
-from tests.static.conftest import Command, assert_one_message
+from tests.support.commands import Command, assert_one_message
 
 # Percent. The logs round GiB to hundredths: 0.005 is 0.05 % of 10.65 GiB and 0.13 % of 3.81 GiB.
 ROUNDING = 0.3

@@ -20,7 +20,7 @@ from scout_chat.presets.engine import Engine, engines
 from scout_chat.presets.request import PresetRequest, shipped
 from scout_chat.vllm.arguments import engine_arguments, validate
 
-from tests.static.conftest import Command, assert_one_message
+from tests.support.commands import Command, assert_one_message
 
 GPU_PRESETS = {name: request for name, request in shipped().items() if request.gpu != "cpu"}
 ENGINES = [(name, engine) for name, request in GPU_PRESETS.items() for engine in engines(request)]

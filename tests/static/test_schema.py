@@ -23,7 +23,7 @@ from scout_chat.core.tools import tool
 from scout_chat.maintain import generate
 from scout_chat.values import docs, schema
 
-from tests.static.conftest import chart
+from tests.support.renders import chart
 
 
 def test_generated_files_are_as_committed() -> None:

@@ -1,11 +1,16 @@
-"""Proves: a tool is taken from PATH only in its version, a release only with its published sha256, and what fails says so."""
+"""Proves: a tool on PATH is used only in its pinned version, a release only with its published sha256, and failures are explained.
+
+It does not prove that a release or a build works.
+"""
 
 import functools
 import hashlib
 import http.server
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
@@ -17,7 +22,7 @@ BINARY = b"#!/bin/sh\necho demo v1.2.3\n"
 
 
 class Releases(http.server.SimpleHTTPRequestHandler):
-    """Files as they are, and parts of them; notes the ranges asked for."""
+    """A server of files and of parts of them, which records the requested ranges."""
 
     ranges: ClassVar[list[str]] = []
 
@@ -38,16 +43,17 @@ class Releases(http.server.SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def ranges() -> list[str]:
+    """The ranges that were requested."""
     Releases.ranges.clear()
     return Releases.ranges
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[str]:
-    """A release server on loopback; files under tmp_path/www."""
+    """A release server on loopback, for the files under tmp_path/www. Returns its address."""
     (tmp_path / "www").mkdir()
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Releases, directory=tmp_path / "www")) as httpd:
-        # It looks for its end every half second otherwise.
+        # By default the server takes up to half a second to stop.
         threading.Thread(target=httpd.serve_forever, args=(0.01,), daemon=True).start()
         yield f"http://127.0.0.1:{httpd.server_port}"
         httpd.shutdown()
@@ -55,6 +61,7 @@ def server(tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def demo(own_cache: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A pinned tool that only the release server has. Returns its name."""
     pin = ToolPin(version="1.2.3", module="none", package="none", release=f"{server}/demo", checksum="{release}.sha256", accept=["version"])
     monkeypatch.setattr(tools, "_pin", lambda name: pin)
     monkeypatch.setenv("PATH", str(own_cache))
@@ -63,6 +70,7 @@ def demo(own_cache: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def publish(tmp_path: Path, digest: str) -> None:
+    """Put the tool and its digest on the release server."""
     (tmp_path / "www/demo").write_bytes(BINARY)
     (tmp_path / "www/demo.sha256").write_text(f"{digest}  demo\n")
 
@@ -74,7 +82,7 @@ def test_a_release_with_its_digest_is_used_and_cached(demo: str, tmp_path: Path)
     assert tools.find(demo).source == "cache"
 
 
-def test_an_interrupted_download_goes_on(demo: str, tmp_path: Path, own_cache: Path, ranges: list[str]) -> None:
+def test_an_interrupted_download_is_resumed(demo: str, tmp_path: Path, own_cache: Path, ranges: list[str]) -> None:
     publish(tmp_path, hashlib.sha256(BINARY).hexdigest())
     (own_cache / "bin").mkdir(parents=True)
     (own_cache / "bin/.demo-1.2.3.download").write_bytes(BINARY[:10])
@@ -95,7 +103,7 @@ def test_without_a_release_and_without_go_the_message_says_what_to_install(demo:
 
 
 @pytest.mark.parametrize(("version", "source"), [("v1.2.3", "PATH"), ("v1.2.30", ""), ("v1.1.0", "")])
-def test_path_is_used_in_the_pinned_version_alone(version: str, source: str, demo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tool_on_path_is_used_only_in_its_pinned_version(version: str, source: str, demo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "demo"
     program.write_text(f"#!/bin/sh\necho {version}\n")
     program.chmod(0o755)
@@ -103,7 +111,7 @@ def test_path_is_used_in_the_pinned_version_alone(version: str, source: str, dem
     assert tools.find(demo).source == source
 
 
-def test_a_failed_build_shows_the_compilers_words(own_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_build_shows_the_message_of_the_compiler(own_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     go = tmp_path / "go"
     go.write_text("#!/bin/sh\necho 'no required module provides package' >&2\nexit 1\n")
     go.chmod(0o755)
@@ -113,3 +121,11 @@ def test_a_failed_build_shows_the_compilers_words(own_cache: Path, tmp_path: Pat
     with pytest.raises(UserError, match="building demo 1 failed:\nno required module provides package"):
         tools.tool("demo")
     assert not list(own_cache.glob("bin/.demo-1.*"))
+
+
+def test_a_small_disk_is_refused_before_the_build(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCOUT_CHAT_TOOLS", "build")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=2 << 30))
+    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/go" if name == "go" else None)
+    with pytest.raises(UserError, match="building etcd needs up to 12 GiB"):
+        tools.tool("etcd")

@@ -17,9 +17,9 @@ from scout_chat.images import archive
 from scout_chat.vllm import release
 from scout_chat.vllm.arguments import engine_arguments, validate
 
-from tests.conftest import HAVE_CHARTS
-from tests.static.conftest import Command, chart, rendered
+from tests.support.commands import Command
 from tests.support.engines import TABLE, cases
+from tests.support.renders import HAVE_CHARTS, chart, rendered
 
 
 @pytest.mark.parametrize("name", cases())

@@ -88,7 +88,7 @@ def at_hand() -> bool:
 def unpack(chart: Path, target: Path) -> None:
     """Copy the chart to ``target`` with its subcharts unpacked, and without their own subcharts, which are never enabled.
 
-    Helm loads the copy in half the time. tests/static/test_charts.py proves that it renders the same objects.
+    Helm loads the copy in half the time. tests/static/test_archives.py proves that it renders the same objects.
     """
     shutil.copytree(chart, target, ignore=shutil.ignore_patterns("*.tgz"))
     for archive in (chart / "charts").glob("*.tgz"):

@@ -1,7 +1,7 @@
 """Read and write YAML as Helm and Kubernetes do, which is neither PyYAML's YAML 1.1 nor YAML 1.2.
 
 The rules are those of go-yaml v2 as sigs.k8s.io/yaml uses it (resolve.go). ``y`` and ``off`` are booleans, ``0o17`` and ``0666`` are
-octal, and ``1e3`` is a number; dates, ``12:30`` and ``=`` are strings. tests/static/test_render.py compares the rules with Helm's parser.
+octal, and ``1e3`` is a number; dates, ``12:30`` and ``=`` are strings. tests/static/test_kubeyaml.py compares the rules with Helm's parser.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""What a rule finds and the project accepts: data, each with a reason and a day on which it must be looked at again."""
+"""Waivers: findings of a rule that the project accepts. ``tests/waivers.yaml`` lists them, each with a reason and an expiry date."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ FILE = ROOT / "tests" / "waivers.yaml"
 
 @dataclass(frozen=True)
 class Finding:
-    """A sentence of a rule about an object (Kind/name) of a scenario."""
+    """A rule's sentence about an object (Kind/name) of a scenario."""
 
     rule: str
     scenario: str
@@ -27,7 +27,7 @@ class Finding:
 
 
 class Waiver(BaseModel):
-    """The rule and globs of what it covers."""
+    """A rule, and globs that match the accepted findings."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     rule: str
@@ -48,7 +48,7 @@ class Waiver(BaseModel):
 
 @cache
 def waivers() -> tuple[Waiver, ...]:
-    """All of them; an external object is a waiver of whatever names it, and lasts."""
+    """Return all waivers. An external object waives every finding that names it, and does not expire."""
     content = kubeyaml.load(FILE.read_text())
     external = [
         Waiver(rule="selectors" if name.startswith("Pod/") else "references", object="*", what=(f"{name} is not in *",), reason=reason, expires=None)
@@ -58,12 +58,15 @@ def waivers() -> tuple[Waiver, ...]:
 
 
 def unwaived(findings: Iterable[Finding], accepted: Iterable[Waiver]) -> list[Finding]:
+    """Return the findings that no waiver covers."""
     return [finding for finding in findings if not any(waiver.covers(finding) for waiver in accepted)]
 
 
 def unused(findings: Iterable[Finding], accepted: Iterable[Waiver]) -> list[Waiver]:
+    """Return the waivers that cover no finding."""
     return [waiver for waiver in accepted if not any(waiver.covers(finding) for finding in findings)]
 
 
 def expired(accepted: Iterable[Waiver], today: date) -> list[Waiver]:
+    """Return the waivers whose expiry date is before today."""
     return [waiver for waiver in accepted if waiver.expires and waiver.expires < today]

@@ -1,0 +1,27 @@
+"""Proves: no setting of Open WebUI names an address outside the cluster, except the user's own.
+
+It does not prove what the program connects to; tests/cluster and the NetworkPolicies do.
+"""
+
+from scout_chat.chart.render import Case
+
+from tests.support.objects import webui_settings
+from tests.support.renders import rendered
+
+# In the cluster, or the pod's own discard port.
+INSIDE = ("http://127.0.0.1:9", "http://chat-router-service.chat.svc/v1", "http://llm.models.svc/v1")
+# What the scenarios configure: an endpoint, the chat's own address, identity providers, a proxy.
+CONFIGURED = (
+    "http://llm.example.org/v1",
+    "https://chat.example.org",
+    "https://keycloak.example.org/realms/hospital/",
+    "https://id.example.org/realms/hospital/",
+    "http://localhost:",
+    "http://proxy.example.org:3128",
+)
+
+
+def test_every_address_is_in_the_cluster_or_the_users_own(case: Case) -> None:
+    for name, value in webui_settings(rendered(case)).items():
+        if "://" in value:
+            assert value in INSIDE or value.startswith(CONFIGURED), f"{name}: {value}"
