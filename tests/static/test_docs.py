@@ -150,6 +150,7 @@ def test_the_documented_keys_are_those_of_the_schema() -> None:
     assert {path for path in missing if not any(key.startswith(f"{path}.") for key in documents)} == set()
 
 
+@cache
 def blocks() -> list[tuple[str, str]]:
     """Return every YAML block in the documents that has a top-level key of this chart, with its place."""
     found = []

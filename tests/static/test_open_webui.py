@@ -8,15 +8,17 @@ import time
 from typing import Any
 
 import pytest
-import socketio
-from engineio import packet
-from scout_chat.chat.connection import handle_messages_in_order
 from scout_chat.chat.turn import AnswerReader, Chat, error_message, request_body
 from scout_chat.core.errors import UserError
 
 
 def test_words_keep_their_order() -> None:
     """The thread that receives the messages handles them too. With a thread for each message any order is possible."""
+    # These imports take a quarter of the time that pytest needs to collect all static tests.
+    import socketio
+    from engineio import packet
+    from scout_chat.chat.connection import handle_messages_in_order
+
     handled: list[tuple[str, threading.Thread]] = []
     client = socketio.Client(reconnection=False, handle_sigint=False)
     handle_messages_in_order(client)

@@ -8,13 +8,15 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
 from pydantic import BaseModel, ConfigDict
 
 from scout_chat.core.errors import UserError
 from scout_chat.planning.kv_cache import GIB
+
+if TYPE_CHECKING:  # imported where it is used: a log needs no HTTP client
+    import httpx
 
 SECONDS = 10
 HOW = "Pass the log from its first line on (kubectl logs deploy/<engine> > engine.log), - for standard input, or the engine's address: http://host:port"
@@ -124,6 +126,8 @@ def _most(pattern: str, text: str) -> float | None:
 
 
 def _running(url: str) -> EngineFigures:
+    import httpx
+
     key = os.environ.get("VLLM_API_KEY")
     # A proxy of the environment cannot reach ports of this machine.
     local = re.match(r"https?://(127\.0\.0\.1|localhost)\b", url)
@@ -160,7 +164,7 @@ def _served(models: dict[str, Any]) -> dict[str, Any]:
     return {"model": model["root"], "served_as": model["id"], "max_model_len": model["max_model_len"]}
 
 
-def _version(client: httpx.Client, url: str) -> str | None:
+def _version(client: "httpx.Client", url: str) -> str | None:
     """Return the engine's version; None from a release without ``/version``."""
     try:
         body: dict[str, str] = _get(client, f"{url}/version").json()
@@ -176,7 +180,9 @@ def _cache_info(metrics: str) -> dict[str, str]:
     return {name: value for name, value in pairs if value != "None"}
 
 
-def _get(client: httpx.Client, url: str) -> httpx.Response:
+def _get(client: "httpx.Client", url: str) -> "httpx.Response":
+    import httpx
+
     try:
         response = client.get(url)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
