@@ -26,7 +26,7 @@ from scout_chat.values.keys import Key, sections
 
 from tests.support.renders import chart
 
-DOCUMENTS = [ROOT / "README.md", CHART / "README.md", ROOT / "tests" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", CHART / "README.md", ROOT / "tests" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def all_keys() -> list[Key]:

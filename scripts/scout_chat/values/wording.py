@@ -16,6 +16,7 @@ DEFINITIONS = {
     "anyObject": "Kubernetes object",
     "arguments": "list of strings, one argument per item",
     "engineArguments": "list of strings, one argument per item",
+    "configMapName": "name of a ConfigMap",
     "count": "integer of 1 or more; a million or more in quotes",
     "imageTag": "string, not a moving tag such as `latest`",
     "labels": "map of strings",
