@@ -1,2 +1,2 @@
-"""What contributors run on the repository itself: generated files and lint.
+"""What contributors run on the repository itself: generated files, lint and the tiers of tests.
 May import every room but cli."""
