@@ -1,10 +1,13 @@
 """Fixtures of the static tests, which render the chart and use no cluster and no network."""
 
+import gc
 import sys
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
+import typer.main
 from scout_chat.chart.render import Case, render_all
 from scout_chat.chart.scenarios import scenario, scenarios
 from scout_chat.cli import app
@@ -36,12 +39,22 @@ def wanted(paths: list[str]) -> list[Case]:
     return cases
 
 
+def pytest_sessionfinish() -> None:
+    """Exempt the cached renders from garbage collection: pytest collects several times at its end, which takes a second with them."""
+    gc.freeze()
+
+
+# Typer builds the tree of commands for each call, which takes longer than most commands.
+_commands = cache(typer.main.get_command)
+
+
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """Run a command line as a shell would, in this process. Returns its exit status, and what it printed to both streams."""
 
     def run(*arguments: str) -> tuple[int, str]:
         monkeypatch.setattr(sys, "argv", ["scout-chat", *arguments])
+        monkeypatch.setattr(typer.main, "get_command", _commands)
         with pytest.raises(SystemExit) as done:
             app.main()
         printed = capsys.readouterr()

@@ -18,6 +18,7 @@ import typer
 from scout_chat.cli import app, options
 from scout_chat.core.errors import UserError
 from scout_chat.maintain import tiers
+from scout_chat.planning import picture
 from scout_chat.planning.planner import BATCHED_TOKENS
 from scout_chat.review import diff
 from scout_chat.review.report import Report
@@ -215,6 +216,7 @@ def test_an_existing_file_is_overwritten_only_with_force(
     line: str, given: str, option: str, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(diff, "run", lambda *_: Report("old", "new"))
+    monkeypatch.setattr(picture, "render", lambda *_: b"<svg/>")
     file = tmp_path / "mine.svg"
     assert command(*line.split(), given, str(file))[0] == 0
     assert file.read_text()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from scout_chat.core import kubeyaml
 from scout_chat.core.errors import UserError
 from scout_chat.core.paths import ROOT
 from scout_chat.planning import architecture, catalog, lookup, picture, reference_logs
@@ -277,10 +277,10 @@ def test_the_picture_shows_every_gpu_that_fits_the_model(tmp_path: Path) -> None
 def test_a_gpu_is_one_entry_of_one_file(tmp_path: Path) -> None:
     """An entry has the kernels of its family unless it sets its own; an invalid one is named with what is wrong."""
     file = tmp_path / "gpus.yaml"
-    content = yaml.safe_load(catalog.GPUS.read_text())
+    content = kubeyaml.load(catalog.GPUS.read_text())
 
     def written(**fields: object) -> dict[str, catalog.Gpu]:
-        file.write_text(yaml.safe_dump({**content, "gpus": {"mine": {**content["gpus"]["h200"], **fields}}}))
+        file.write_text(kubeyaml.dump({**content, "gpus": {"mine": {**content["gpus"]["h200"], **fields}}}))
         return catalog.read_gpus(file)
 
     assert written()["mine"].model_copy(update={"name": "h200"}) == catalog.gpus()["h200"]

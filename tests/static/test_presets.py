@@ -6,8 +6,8 @@ Their scenarios prove that the chart accepts and renders them; test_vllm.py and 
 from pathlib import Path
 
 import pytest
-import yaml
 from scout_chat.chart.render import Case, render
+from scout_chat.core import kubeyaml
 from scout_chat.core.errors import UserError
 from scout_chat.core.kubeyaml import KubeObject
 from scout_chat.core.paths import PRESETS
@@ -29,7 +29,7 @@ ENGINES = [(name, engine) for name, request in GPU_PRESETS.items() for engine in
 def spec(text: str) -> KubeObject:
     """Return the only entry of modelSpec in a values file."""
     engine: KubeObject
-    (engine,) = yaml.safe_load(text)["vllm-stack"]["servingEngineSpec"]["modelSpec"]
+    (engine,) = kubeyaml.load(text)["vllm-stack"]["servingEngineSpec"]["modelSpec"]
     return engine
 
 
@@ -48,7 +48,7 @@ def test_every_values_file_of_a_model_is_shipped() -> None:
 @pytest.mark.parametrize(("name", "engine"), ENGINES, ids=[f"{name}, {engine.name}" for name, engine in ENGINES])
 def test_a_preset_fits_every_gpu_that_its_affinity_admits(name: str, engine: Engine) -> None:
     """The node selector terms admit exactly the GPUs on which the promised chats fit, by the planner."""
-    written = yaml.safe_load((PRESETS / f"{name}.yaml").read_text())["vllm-stack"]["servingEngineSpec"]["modelSpec"]
+    written = kubeyaml.load((PRESETS / f"{name}.yaml").read_text())["vllm-stack"]["servingEngineSpec"]["modelSpec"]
     (entry,) = [item for item in written if item["name"] == engine.name]
     config, arguments = entry["vllmConfig"], entry["vllmConfig"]["extraArgs"]
     fp8 = "fp8" if "--kv-cache-dtype" in arguments else "auto"
@@ -88,7 +88,7 @@ def test_every_memory_label_passes_its_own_size_only() -> None:
 
 def test_a_preset_of_two_models_has_the_capabilities_of_both() -> None:
     text = writer.write(PresetRequest(models=("gpt-oss-20b@l4", "mistral-small-24b@a100-80")))
-    values = yaml.safe_load(text)
+    values = kubeyaml.load(text)
     assert values["global"]["llm"] == {"model": "gpt-oss-20b", "capabilities": {"tools": True, "vision": False}}
     assert [engine["name"] for engine in values["vllm-stack"]["servingEngineSpec"]["modelSpec"]] == ["gpt-oss-20b", "mistral-small-24b"]
 
@@ -131,7 +131,7 @@ def test_the_volume_of_an_engine_has_one_size_in_all_presets() -> None:
     """A PVC cannot shrink, so an installation can change between any two shipped files of an engine only if the size is the same."""
     sizes: dict[str, set[str]] = {}
     for file in PRESETS.rglob("*.yaml"):
-        values = yaml.safe_load(file.read_text())
+        values = kubeyaml.load(file.read_text())
         for engine in values.get("vllm-stack", {}).get("servingEngineSpec", {}).get("modelSpec", []):
             if isinstance(engine["pvcStorage"], str):
                 sizes.setdefault(engine["name"], set()).add(engine["pvcStorage"])
@@ -191,7 +191,7 @@ def test_a_model_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         title="Mine-14B", parameters=14, active=14, license=License(name="Apache-2.0", source="x"), config=config, tool="hermes",
         checkpoints=(Checkpoint(id="me/Mine-14B", quantization="bf16", disk=29.5, loaded=27.5, source="x"),),
     ).model_dump(exclude={"name"})  # fmt: skip
-    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({**body, "checkpoints": [dict(item) for item in body["checkpoints"]]}, default_flow_style=False))
+    (tmp_path / "mine.yaml").write_text(kubeyaml.dump({**body, "checkpoints": [dict(item) for item in body["checkpoints"]]}))
     monkeypatch.setattr(catalog, "models", lambda: {"mine": catalog.read_model(tmp_path / "mine.yaml")})
     assert spec(writer.write(PresetRequest(models=("mine",), gpu="l40s")))["modelURL"] == "me/Mine-14B"
     (tmp_path / "mine.yaml").write_text((tmp_path / "mine.yaml").read_text().replace("disk: 29.5", "disk: much"))
@@ -233,5 +233,5 @@ def test_the_chart_accepts_a_preset_of_every_model_in_the_catalog(model: str) ->
     objects = render(Case(model, extra=written))
     ((_, arguments),) = engine_arguments(objects).items()
     assert validate(arguments) == []
-    served = yaml.safe_load(written)["global"]["llm"]["model"]
+    served = kubeyaml.load(written)["global"]["llm"]["model"]
     assert arguments[arguments.index("--served-model-name") + 1] == served == model

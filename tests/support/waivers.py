@@ -59,7 +59,10 @@ def waivers() -> tuple[Waiver, ...]:
 
 def unwaived(findings: Iterable[Finding], accepted: Iterable[Waiver]) -> list[Finding]:
     """Return the findings that no waiver covers."""
-    return [finding for finding in findings if not any(waiver.covers(finding) for waiver in accepted)]
+    by_rule: dict[str, list[Waiver]] = {}
+    for waiver in accepted:
+        by_rule.setdefault(waiver.rule, []).append(waiver)
+    return [finding for finding in findings if not any(waiver.covers(finding) for waiver in by_rule.get(finding.rule, []))]
 
 
 def unused(findings: Iterable[Finding], accepted: Iterable[Waiver]) -> list[Waiver]:

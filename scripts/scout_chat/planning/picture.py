@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,8 +78,9 @@ def _draw(request: PlanRequest) -> "Figure":
     return figure
 
 
+@cache
 def generated_files() -> dict[Path, str]:
-    """Return the picture that docs/planner.md shows."""
+    """Return the picture that docs/planner.md shows. A process draws it once: it depends on the catalog alone."""
     model, gpu = DOCUMENTED
     found, checkpoint = lookup.find_model(model)
     request = PlanRequest(found, checkpoint, lookup.find_gpu(gpu))
