@@ -27,8 +27,9 @@ NAMESPACE = "draining"
 # The answer takes a quarter of a minute on two cores, longer than the preStop hook of the router.
 STORY = "Tell me a long story about a fox."
 TOKENS = 400
-# Pieces that the engine has left when it is deleted. They must fit its --shutdown-timeout while the next pod starts on the same cores.
-LEFT_TO_THE_ENGINE = 100
+# Seconds of the answer that the engine has left when it is deleted. They must fit its --shutdown-timeout of 25 seconds while the next pod
+# starts on the same cores and slows it down.
+SECONDS_LEFT = 5
 
 ENGINE = ("serving-engine", "vllm", "[shutdown] API server: shutdown triggered")
 ROUTER = ("router", "router", "Received terminate signal")
@@ -88,14 +89,14 @@ def settled(person: WebUI, account: quickstart.Account, release: Case, namespace
 @pytest.fixture(scope="module")
 def undisturbed(person: WebUI, account: quickstart.Account) -> Answer:
     answer = person.chat(STORY, account.model)
-    assert answer.events > LEFT_TO_THE_ENGINE
+    assert answer.seconds > 2 * SECONDS_LEFT
     return answer
 
 
 def test_an_engine_that_is_deleted_finishes_its_answer(
     person: WebUI, account: quickstart.Account, undisturbed: Answer, release: Case, namespace: Kubectl, api: Api
 ) -> None:
-    deletion = Deletion(api, namespace, ENGINE, after=undisturbed.events - LEFT_TO_THE_ENGINE)
+    deletion = Deletion(api, namespace, ENGINE, after=int(undisturbed.events * (1 - SECONDS_LEFT / undisturbed.seconds)))
     answer = person.chat(STORY, account.model, on_text=deletion.piece)
     assert deletion.pieces_after_signal
     assert answer.text == undisturbed.text
