@@ -188,12 +188,20 @@ def test_the_top_help_lists_every_command_in_its_panel(command: Command) -> None
     assert [name for name in listed if not name.startswith("-")] == [name for panel in app.PANELS.values() for name in panel]
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("plan", "--help"), ("diff", "--nonsense")])
-def test_help_and_mistakes_load_no_heavy_library(arguments: tuple[str, ...]) -> None:
+def test_help_and_mistakes_load_no_heavy_library() -> None:
+    """In one new interpreter: what none of the three commands loads, each of them does not load."""
     heavy = {"cryptography", "httpx", "jinja2", "jsonschema", "kubernetes", "matplotlib", "playwright", "socketio", "yaml"}
-    program = f"import sys\nfrom scout_chat.cli.app import app\ntry:\n    app({list(arguments)!r})\nfinally:\n    print(*{heavy!r} & set(sys.modules))"
+    lines = [("--help",), ("plan", "--help"), ("diff", "--nonsense")]
+    program = f"""
+import contextlib, sys
+from scout_chat.cli.app import app
+for arguments in {lines!r}:
+    with contextlib.suppress(SystemExit):
+        app(list(arguments))
+print(*{heavy!r} & set(sys.modules))
+"""
     printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout
-    assert printed.splitlines()[-1] == ""
+    assert "Usage: " in printed and printed.splitlines()[-1] == ""
 
 
 def test_the_default_of_batched_tokens_is_the_planners() -> None:

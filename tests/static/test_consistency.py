@@ -1,4 +1,4 @@
-"""Proves: files that must agree do: versions, pins, image tags, the values that chart-testing installs; and no archive is committed."""
+"""Proves: files that must agree do: versions, pins, image tags, named tests, the values that chart-testing installs; no archive is committed."""
 
 import re
 import subprocess
@@ -39,3 +39,18 @@ def test_the_values_name_the_image_tags_that_are_assembled() -> None:
 
 def test_no_chart_archive_is_committed() -> None:
     assert subprocess.run(["git", "ls-files", "*.tgz"], cwd=ROOT, capture_output=True, text=True).stdout == ""
+
+
+def test_every_test_that_a_file_names_exists() -> None:
+    """In documents, comments and docstrings: ``tests/static/test_x.py`` or ``tests/static/test_x.py::test_y``."""
+    tracked = subprocess.run(["git", "ls-files", "*.md", "*.py", "*.yaml", "*.toml"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    lost = []
+    for name in tracked.splitlines():
+        # Test files plant names that do not exist.
+        if name.startswith(("tests/snapshots/", "tests/static/")) or not (ROOT / name).exists():
+            continue
+        for path, test in re.findall(r"(tests/(?:static|cluster)/[\w/]+\.py)(?:::(\w+))?", (ROOT / name).read_text()):
+            file = ROOT / path
+            if not file.exists() or (test and f"\ndef {test}(" not in file.read_text()):
+                lost.append(f"{name}: {path}{'::' * bool(test)}{test}")
+    assert lost == []
