@@ -28,11 +28,8 @@ def wanted(paths: list[str]) -> list[Case]:
     """Return the cases to render first. A run of single files renders nothing first: each test renders what it needs."""
     if not any(Path(path.split("::")[0]).is_dir() for path in paths):
         return []
-    cases = [
-        variant
-        for case in scenarios().values()
-        for variant in (case, replace(case, helm="helm3"), *(replace(case, kubernetes=minor) for minor in pins().kubernetes))
-    ]
+    cases = [replace(case, helm=helm) for helm in ("helm", "helm3") for case in scenarios().values()]
+    cases += [replace(case, kubernetes=minor) for minor in pins().kubernetes for case in scenarios().values()]
     for mistake in invalid_values().values():
         cases.append(mistake.case())
         cases += [mistake.case(schema=False)] if mistake.templateMessage and mistake.schemaMessage else []

@@ -14,7 +14,7 @@ import subprocess
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -101,8 +101,13 @@ def render(case: Case, chart: Path = CHART, cached: bool = True) -> list[Object]
         return _render(case, chart)
     path = _cached(case, chart)
     if not path.exists():
+        accepted = _accepted(case, chart)
         try:
-            answer: dict[str, Any] = {"objects": [asdict(item) for item in _render(case, _unpacked(chart))]}
+            # The schema sees values only: what it accepted for one release name or cluster it accepts for each.
+            objects = _render(replace(case, schema=case.schema and not accepted.exists()), _unpacked(chart))
+            if case.schema:
+                accepted.touch()
+            answer: dict[str, Any] = {"objects": [asdict(item) for item in objects]}
         except RenderError as error:
             answer = {"refused": str(error)}
         _write(path, json.dumps(answer))
@@ -177,9 +182,19 @@ def _unpacked(chart: Path) -> Path:
 
 
 def _cached(case: Case, chart: Path) -> Path:
+    """Return where the render of the case is, or will be."""
+    return _folder(digest(chart)) / f"{_key(case)}.json"
+
+
+def _accepted(case: Case, chart: Path) -> Path:
+    """Return the marker that values.schema.json accepted the values of the case."""
+    values_only = Case("", values=case.values, extra=case.extra, sets=case.sets, json=case.json, helm=case.helm)
+    return _folder(digest(chart)) / f"{_key(values_only)}.accepted"
+
+
+def _key(case: Case) -> str:
     inputs = asdict(case) | {"name": "", "values": [sha256(file) for file in case.files()], "helm": _version(case.helm)}
-    key = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:20]
-    return _folder(digest(chart)) / f"{key}.json"
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:20]
 
 
 @functools.cache
