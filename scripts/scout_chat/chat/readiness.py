@@ -68,7 +68,7 @@ def wait_for_model(ui: "WebUI", model: str, progress: Reporter = silent, seconds
         if time.monotonic() > deadline:
             raise UserError(
                 f"the chat lists {models or 'no models'} and not {model}: the router sees no engine",
-                "kubectl -n chat logs -l app.kubernetes.io/component=router",
+                "In the namespace of the release: kubectl logs -l app.kubernetes.io/component=router",
             )
         progress(f"waiting for {model} in the chat's list")
         time.sleep(1)

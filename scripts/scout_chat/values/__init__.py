@@ -1,2 +1,2 @@
 """The chart's values: their schema, their reference documentation, their coverage, and invalid values with their messages.
-Imports vllm, chart and core."""
+Imports chart and core."""
