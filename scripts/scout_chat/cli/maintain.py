@@ -42,7 +42,7 @@ def lint() -> None:
 
 
 def generate(check: options.Check = False) -> None:
-    """Write every generated file but the snapshots: schema, reference, presets and more.
+    """Write every generated file but the snapshots: schema, reference, presets.
 
     Run it after you change schema/, values.yaml or the planner, and commit
     what it writes. With the upstream chart archives it also records their keys.
