@@ -21,24 +21,8 @@ from scout_chat.core.paths import PRESETS
 from scout_chat.presets.engine import engines as preset_engines
 from scout_chat.presets.request import shipped
 
-from tests.support.gpu_nodes import (
-    AFFINITY,
-    KINDS,
-    NO_GPU,
-    POOL,
-    PRESENT,
-    UNTOLERATED,
-    Listing,
-    Playground,
-    Verdict,
-    bare_pod,
-    complete,
-    condition,
-    gpus_of,
-    node,
-    pinned,
-    with_terms,
-)
+from tests.support.gpu_nodes import KINDS, POOL, PRESENT, bare_pod, gpus_of, node, pinned, with_terms
+from tests.support.playground import AFFINITY, NO_GPU, UNTOLERATED, Listing, Playground, Verdict, complete, condition
 
 pytestmark = pytest.mark.charts
 
