@@ -189,7 +189,13 @@ def test_the_ranking_has_every_model_and_those_that_fit_first() -> None:
         ("qwq-32b --gpu a100-80 --utilization 92", ("--utilization 92.0 is not a fraction of the GPU's memory", "0.92")),
         ("qwq-32b --kv-gib 0", ("--kv-gib 0.0 leaves no KV cache", "Use a number above 0.")),
         ("--all", ("plan --all needs --gpu",)),
-        ("qwq-32b --gpu a100-80 --picture /nowhere/at/all.svg", ("/nowhere/at/all.svg cannot be written",)),
+        (
+            "qwq-32b --gpu a100-80 --picture /nowhere/at/all.svg",
+            (
+                "/nowhere/at/all.svg cannot be written",
+                "there is no folder /nowhere/at",
+            ),
+        ),
     ],
 )
 def test_a_mistake_is_one_message(line: str, words: tuple[str, ...], command: Command) -> None:

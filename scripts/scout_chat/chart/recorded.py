@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from scout_chat.chart import archives, upstream
@@ -35,11 +36,8 @@ def chart(case: Case, folder: Path) -> Path:
         )
     target = folder / "scout-chat"
     shutil.copytree(CHART, target, ignore=shutil.ignore_patterns("*.tgz", "charts", "Chart.lock"))
-    metadata = kubeyaml.load((target / "Chart.yaml").read_text())
-    del metadata["dependencies"]
-    (target / "Chart.yaml").write_text(kubeyaml.dump(metadata))
-    values = kubeyaml.load((target / "values.yaml").read_text())
-    (target / "values.yaml").write_text(kubeyaml.dump(values | {name: upstream.values_of(name) for name in pins().charts}))
+    for name, content in _without_dependencies().items():
+        (target / name).write_text(content)
     (target / "templates" / "recorded").mkdir()
     (target / "crds").mkdir(exist_ok=True)
     for path, content in recorded(case.name).items():
@@ -48,6 +46,16 @@ def chart(case: Case, folder: Path) -> Path:
         elif path.parts[1] != "scout-chat":
             (target / "templates" / "recorded" / f"{path.parts[1]}-{path.name}").write_text(_template(untokened(content)))
     return target
+
+
+@cache
+def _without_dependencies() -> dict[str, str]:
+    """Return the files of the chart that name its dependencies, by file name, as a chart has them whose dependencies are part of it."""
+    metadata = kubeyaml.load((CHART / "Chart.yaml").read_text())
+    del metadata["dependencies"]
+    values = kubeyaml.load((CHART / "values.yaml").read_text())
+    values |= {name: upstream.values_of(name) for name in pins().charts}
+    return {"Chart.yaml": kubeyaml.dump(metadata), "values.yaml": kubeyaml.dump(values)}
 
 
 def _template(content: str) -> str:

@@ -27,8 +27,7 @@ def run(tier: str) -> int:
     quickstart.get_charts()
     failed = 0
     if tier != "cluster":
-        # One process: it makes the renders, which take most of the time, on every core before the first test.
-        failed |= pytest("tests/static")
+        failed |= pytest("tests/static", "--numprocesses", "auto", "--dist", "worksteal")
     if tier != "static":
         failed |= run_cluster_tier()
     return failed

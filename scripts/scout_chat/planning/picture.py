@@ -24,6 +24,8 @@ def save(request: PlanRequest, path: Path) -> None:
 
     Raises UserError if the file cannot be written or no GPU of the catalog fits the model.
     """
+    if not path.parent.is_dir():
+        raise UserError(f"{path} cannot be written: there is no folder {path.parent}", "Create the folder, or choose another path.")
     try:
         path.write_bytes(render(request, path.suffix.removeprefix(".") or "png"))
     except (OSError, ValueError) as error:
