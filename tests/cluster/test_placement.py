@@ -148,21 +148,21 @@ def memory(gib: str) -> list[tuple[str, str, str]]:
     return [("memory", "Gt", gib)]
 
 
-LARGE = ["rtx-pro-6000", "h200", "b200"]
-NEWER_THAN_AMPERE = ["l4", "l40s", "h100-80", *LARGE]
+def kinds(gb: int = 0, capability: str = "0.0") -> list[str]:
+    """Return the kinds of GPU with so many GB or more, and this compute capability or a higher one."""
+    return [name for name, gpu in KINDS.items() if gpu.memory >= gb and gpu.at_least(capability)]
+
+
 TERMS = {
-    "the old role's 80: every GPU has more MiB": ([memory("80")], list(KINDS)),
-    "80 times 1024: no 80 GB card has more": ([memory("81920")], LARGE),
-    "80 times 950": ([memory("76000")], ["a100-80", "h100-80", *LARGE]),
-    **{
-        f"{gpu.memory} GB by the catalogue's rule": ([memory(str(gpu.memory * 950))], [kind for kind, other in KINDS.items() if other.memory >= gpu.memory])
-        for gpu in KINDS.values()
-    },
-    "Ada and newer": ([[("compute.major", "Gt", "8")], [("compute.major", "In", "8"), ("compute.minor", "Gt", "8")]], NEWER_THAN_AMPERE),
-    "Hopper and newer": ([[("compute.major", "Gt", "8")]], ["h100-80", *LARGE]),
+    "the old role's 80: every GPU has more MiB": ([memory("80")], kinds()),
+    "80 times 1024: no 80 GB card has more": ([memory("81920")], [name for name in kinds(gb=80) if KINDS[name].memory > 80]),
+    "80 times 950": ([memory("76000")], kinds(gb=80)),
+    **{f"{gpu.memory} GB by the catalog's rule": ([memory(str(gpu.memory * 950))], kinds(gpu.memory)) for gpu in KINDS.values()},
+    "Ada and newer": ([[("compute.major", "Gt", "8")], [("compute.major", "In", "8"), ("compute.minor", "Gt", "8")]], kinds(capability="8.9")),
+    "Hopper and newer": ([[("compute.major", "Gt", "8")]], kinds(capability="9.0")),
     "Ada and newer with 80 GB": (
         [[*memory("76000"), ("compute.major", "Gt", "8")], [*memory("76000"), ("compute.major", "In", "8"), ("compute.minor", "Gt", "8")]],
-        ["h100-80", *LARGE],
+        kinds(80, "8.9"),
     ),
 }
 
