@@ -189,6 +189,9 @@ def test_the_ranking_has_every_model_and_those_that_fit_first() -> None:
         ("qwq-32b --gpu a100-80 --utilization 92", ("--utilization 92.0 is not a fraction of the GPU's memory", "0.92")),
         ("qwq-32b --kv-gib 0", ("--kv-gib 0.0 leaves no KV cache", "Use a number above 0.")),
         ("--all", ("plan --all needs --gpu",)),
+        ("--all --gpu a100-80 --kv-gib 7.5", ("plan --all does not take --kv-gib", "scout-chat plan MODEL --gpu GPU")),
+        ("--all --gpu a100-80 --max-num-seqs 8", ("plan --all does not take --max-num-seqs",)),
+        ("--all --gpu a100-80 --picture all.svg", ("plan --all draws no picture", "scout-chat plan MODEL --gpu GPU --picture")),
         (
             "qwq-32b --gpu a100-80 --picture /nowhere/at/all.svg",
             (
@@ -298,6 +301,9 @@ def test_a_gpu_is_one_entry_of_one_file(tmp_path: Path) -> None:
         written(memory="much")
     with pytest.raises(UserError, match=r"gpus.mine: attention: .*no backends for mixedHeadSizes, mixedWindows, sinks"):
         written(attention={"plain": ["FLASH_ATTN"]})
+    file.write_text(kubeyaml.dump({**content, "mine": content["gpus"]["h200"]}))
+    with pytest.raises(UserError, match=r"gpus.yaml has mine beside families and gpus"):
+        catalog.read_gpus(file)
 
 
 def code_blocks(document: str, language: str) -> list[str]:

@@ -5,21 +5,25 @@ from dataclasses import dataclass
 
 from scout_chat.core.kubeyaml import KubeObject
 
+# The entry of an engine in the values, for keys that `engine` does not have.
+ENTRY = "vllm-stack.servingEngineSpec.modelSpec[]"
 # Patterns of an engine's last lines, and their meaning. The first match counts.
 CAUSES = {
-    r"Insufficient space in /dev/shm": "the shared memory volume is too small: raise modelSpec[].shmSize (and set vllmConfig.tensorParallelSize)",
-    r"No space left on device": "the volume is full: raise modelSpec[].pvcStorage, or free space on the node",
-    r"unrecognized arguments": "this vLLM release does not know an argument of vllmConfig.extraArgs",
-    r"KeyError: .*parser|invalid (tool call|reasoning) parser": "toolCallParser or --reasoning-parser names a parser that this vLLM release lacks",
+    r"Insufficient space in /dev/shm": f"the shared memory volume is too small: raise {ENTRY}.shmSize, and set engine.tensorParallelSize",
+    r"No space left on device": "the volume is full: raise engine.pvcStorage, or free space on the node",
+    r"unrecognized arguments": "this vLLM release does not have an argument in engine.extraArgs",
+    r"KeyError: .*parser|invalid (tool call|reasoning) parser": f"{ENTRY}.toolCallParser or --reasoning-parser names a parser that this vLLM release lacks",
     r"Cannot find the config file for (awq|gptq)": (
         "--quantization is set, but the repository is not quantized: use the quantized repository, without --quantization"
     ),
     r"GiB KV cache is needed|available KV cache memory|No available memory for the cache blocks": (
-        "the context does not fit beside the weights: lower maxModelLen or maxNumSeqs, or raise gpuMemoryUtilization"
+        "the context does not fit beside the weights: lower engine.maxModelLen or engine.maxNumSeqs, or raise engine.gpuMemoryUtilization"
     ),
-    r"out of memory|OutOfMemoryError": "the GPU's memory is full: lower gpuMemoryUtilization, maxNumSeqs or maxModelLen, or use a larger GPU",
+    r"out of memory|OutOfMemoryError": (
+        "the GPU's memory is full: lower engine.gpuMemoryUtilization, engine.maxNumSeqs or engine.maxModelLen, or use a larger GPU"
+    ),
     r"(401|403) Client Error|GatedRepoError|RepositoryNotFoundError|is not a valid model identifier": (
-        "the Hugging Face Hub refuses the repository: check modelURL, and modelSpec[].hf_token for a gated model"
+        f"the Hugging Face Hub refuses the repository: check {ENTRY}.modelURL, and .hf_token for a gated model"
     ),
     r"LocalEntryNotFoundError|We couldn't connect|Max retries exceeded|Temporary failure in name resolution|offline mode": (
         "the weights are not on the volume, and the node cannot reach the Hugging Face Hub"
@@ -83,5 +87,5 @@ def stuck(pod: KubeObject) -> str:
 def cause(log: str, reason: str = "") -> str:
     """Return the likely cause of a container's death from its last lines and Kubernetes' reason; empty if unknown."""
     if reason == "OOMKilled":
-        return "the container used more memory than its limit: raise modelSpec[].limitMemory"
+        return "the container used more memory than its limit: raise engine.limitMemory"
     return next((meaning for pattern, meaning in CAUSES.items() if re.search(pattern, log)), "")

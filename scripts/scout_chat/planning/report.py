@@ -82,7 +82,7 @@ def ranking(rows: list[Ranked], concurrent_chats: int | None) -> Table:
             str(answer.longest or "-"),
             verdict,
         )
-    table.caption = f"longest: the longest context at which {chats(concurrent_chats or 1)} fit at the same time"
+    table.caption = f"longest: the longest context for {chats(concurrent_chats or 1)} at the same time"
     return table
 
 
