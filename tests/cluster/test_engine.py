@@ -130,7 +130,7 @@ def test_an_engine_that_dies_is_reported_with_its_last_lines(namespace: Kubectl,
     with pytest.raises(UserError, match="unrecognized arguments: -zz") as error:
         readiness.wait_for_pods(namespace, case, print)
     assert "vllm in chat-smollm2-135m-deployment-vllm" in str(error.value)
-    assert error.value.hint == "Likely cause: this vLLM release does not know an argument of vllmConfig.extraArgs"
+    assert error.value.hint == "Likely cause: an argument in engine.extraArgs, or in the preset, does not exist in this vLLM release"
 
 
 def test_two_writers_on_one_weights_volume_leave_one_whole_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

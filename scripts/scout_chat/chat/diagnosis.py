@@ -11,7 +11,7 @@ ENTRY = "vllm-stack.servingEngineSpec.modelSpec[]"
 CAUSES = {
     r"Insufficient space in /dev/shm": f"the shared memory volume is too small: raise {ENTRY}.shmSize, and set engine.tensorParallelSize",
     r"No space left on device": "the volume is full: raise engine.pvcStorage, or free space on the node",
-    r"unrecognized arguments": "this vLLM release does not have an argument in engine.extraArgs",
+    r"unrecognized arguments": "an argument in engine.extraArgs, or in the preset, does not exist in this vLLM release",
     r"KeyError: .*parser|invalid (tool call|reasoning) parser": f"{ENTRY}.toolCallParser or --reasoning-parser names a parser that this vLLM release lacks",
     r"Cannot find the config file for (awq|gptq)": (
         "--quantization is set, but the repository is not quantized: use the quantized repository, without --quantization"
