@@ -4,8 +4,10 @@ vLLM builds the model's class from the same config.json, without weights or a GP
 (tests/support/vllm_kv.py lists what replaces the GPU). Does not prove how much memory a GPU has left for the cache.
 """
 
+import pytest
 from scout_chat.core.kubeyaml import KubeObject
 from scout_chat.core.paths import ROOT
+from scout_chat.core.pins import pins
 from scout_chat.planning import architecture, catalog
 from scout_chat.planning.kv_cache import GIB, Cache
 from scout_chat.vllm import extract
@@ -115,12 +117,13 @@ def comparable(answer: KubeObject) -> KubeObject:
     return {key: answer[key] for key in ("name", "kv_blocks", "max_concurrency", "bytes_per_block")}
 
 
-def test_the_planner_answers_what_vllm_does(one_node: None) -> None:
+@pytest.mark.parametrize("version", pins().engine.releases)
+def test_the_planner_answers_what_vllm_does(version: str, one_node: None) -> None:
     asked = questions()
-    answers = [comparable(answer) for answer in extract.run_with_vllm(SCRIPT.read_text(), asked)]
+    answers = [comparable(answer) for answer in extract.run_with_vllm(SCRIPT.read_text(), version, asked)]
     differing = [(question, mine, real) for question, real in zip(asked, answers, strict=True) if (mine := planned(question)) != real]
     refused = sum("error" in answer for answer in answers)
-    print(f"\n{len(asked)} configurations of {len(configs())} models: {len(asked) - len(differing)} equal, {refused} of them refused by both")
+    print(f"\nvLLM {version}: {len(asked)} configurations of {len(configs())} models: {len(asked) - len(differing)} equal, {refused} of them refused by both")
     assert len(asked) >= 40
     assert 0 < refused < len(asked) / 4
     assert not differing

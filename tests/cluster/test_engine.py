@@ -1,6 +1,6 @@
 """Proves: the real vLLM accepts every engine's arguments and agrees with the record in schema/vllm; the log of a failing engine is reported.
 
-Does not prove: that an engine for a GPU starts.
+Each engine is judged by the release of its image. Does not prove: that an engine for a GPU starts.
 """
 
 import shutil
@@ -19,11 +19,12 @@ from scout_chat.cluster.provider import Provider
 from scout_chat.core import kubeyaml
 from scout_chat.core.errors import UserError
 from scout_chat.core.paths import PRESETS
+from scout_chat.core.pins import pins
 from scout_chat.images.store import RECIPES
 from scout_chat.vllm import extract, release
-from scout_chat.vllm.arguments import engine_arguments, validate
+from scout_chat.vllm.arguments import EngineCommand, engine_commands, validate
 
-from tests.support.engines import TABLE, cases
+from tests.support.engines import cases, table
 
 # Judges each list as `vllm serve` does before it loads a model: the parser, its checks, the names in the registries. Prints the last line
 # of a refusal.
@@ -66,58 +67,71 @@ print(json.dumps(verdicts))
 LEFT_OUT = {"--help", "--config", "--chat-template", "--grpc-port", "--lora-modules", "--data-parallel-multi-port-external-lb"}
 
 
-def engines() -> dict[str, list[str]]:
-    """Return the arguments of each case's engines."""
-    found: dict[str, list[str]] = {}
+@cache
+def engines() -> dict[str, EngineCommand]:
+    """Return the command of each case's engines."""
+    found: dict[str, EngineCommand] = {}
     for name, case in cases().items():
         with chart_for(case) as chart:
-            made = engine_arguments(render(case, chart))
-        found |= {f"{name}: {engine}": arguments for engine, arguments in made.items()}
+            made = engine_commands(render(case, chart))
+        found |= {f"{name}: {engine}": command for engine, command in made.items()}
     return found
 
 
+def engines_of(version: str) -> dict[str, list[str]]:
+    """Return the arguments of the engines that run the release."""
+    return {name: command.arguments for name, command in engines().items() if command.release == version}
+
+
 @cache
-def lists() -> dict[str, list[str]]:
+def lists(version: str) -> dict[str, list[str]]:
     """Return every list to judge: the engines', the table's, and each argument of the release without a value, with a number and with a word."""
-    table = TABLE.accepted | {name: mistake.arguments for name, mistake in TABLE.refused.items()}
-    named = {f"table: {name}": ["model", *arguments] for name, arguments in table.items()}
-    each = [[name, *value] for name in release.recorded().arguments if name not in LEFT_OUT for value in ([], ["1"], ["word"])]
-    return engines() | named | {f"sweep: {' '.join(arguments)}": ["model", *arguments] for arguments in each}
+    both = table(version).accepted | {name: mistake.arguments for name, mistake in table(version).refused.items()}
+    named = {f"table: {name}": ["model", *arguments] for name, arguments in both.items()}
+    each = [[name, *value] for name in release.recorded(version).arguments if name not in LEFT_OUT for value in ([], ["1"], ["word"])]
+    return engines_of(version) | named | {f"sweep: {' '.join(arguments)}": ["model", *arguments] for arguments in each}
 
 
 @cache
-def verdicts() -> dict[str, str]:
+def verdicts(version: str) -> dict[str, str]:
     """Return vLLM's refusal of each list, empty if it accepts it. All in one process: vLLM takes ten seconds to load."""
-    answers: dict[str, str] = extract.run_with_vllm(JUDGE, lists())
+    answers: dict[str, str] = extract.run_with_vllm(JUDGE, version, lists(version))
     return answers
 
 
-def test_every_engines_arguments_are_vllms_own(one_node: None) -> None:
-    ours = engines()
-    # A rule over nothing would pass.
-    assert any(name.startswith("gpt-oss: ") for name in ours)
-    assert {name: verdicts()[name] for name in ours if verdicts()[name]} == {}
+def test_every_engine_is_judged() -> None:
+    """Each runs a pinned release, and each release has engines: a rule over nothing would pass."""
+    assert {command.release for command in engines().values()} == set(pins().engine.releases)
+    assert any(name.startswith("gpt-oss: ") for name in engines_of(pins().engine.gpu.release))
 
 
-def test_the_record_and_the_real_vllm_refuse_the_same_arguments(one_node: None) -> None:
+@pytest.mark.parametrize("version", pins().engine.releases)
+def test_every_engines_arguments_are_vllms_own(version: str, one_node: None) -> None:
+    refused = verdicts(version)
+    assert {name: refused[name] for name in engines_of(version) if refused[name]} == {}
+
+
+@pytest.mark.parametrize("version", pins().engine.releases)
+def test_the_record_and_the_real_vllm_refuse_the_same_arguments(version: str, one_node: None) -> None:
     """They refuse the same lists."""
-    mine = {name: "; ".join(validate(arguments)) for name, arguments in lists().items()}
-    real = verdicts()
+    mine = {name: "; ".join(validate(arguments, version)) for name, arguments in lists(version).items()}
+    real = verdicts(version)
     assert {name: (mine[name], real[name]) for name in real if bool(mine[name]) != bool(real[name])} == {}
     assert mine.keys() == real.keys() and 0 < sum(map(bool, real.values())) < len(real)
 
 
 def test_an_argument_that_vllm_lacks_is_caught(one_node: None) -> None:
-    """In vLLM's own words, which the chart's pod would show (`diagnose.py` looks for them)."""
-    assert verdicts()["table: the flag that the old role passed"] == "vllm serve: error: unrecognized arguments: --disable-log-requests"
+    """In vLLM's own words, which the chart's pod would show (chat/diagnosis.py looks for them)."""
+    assert verdicts("v0.32.0")["table: the flag that the old role passed"] == "vllm serve: error: unrecognized arguments: --disable-log-requests"
 
 
-def test_the_record_in_schema_is_up_to_date(one_node: None) -> None:
+@pytest.mark.parametrize("version", pins().engine.releases)
+def test_the_record_in_schema_is_up_to_date(version: str, one_node: None) -> None:
     """As `scout-chat vllm record --check`, and that it would see a difference."""
-    real = extract.read_release()
-    assert release.text(real) == (release.FOLDER / f"{release.pinned()}.yaml").read_text()
+    real = extract.read_release(version)
+    assert release.text(real) == (release.FOLDER / f"{version}.yaml").read_text()
     parsers = real.toolCallParsers[1:]
-    assert release.changes(real.model_copy(update={"toolCallParsers": parsers}), real) == [f"changed: toolCallParsers +{real.toolCallParsers[0]}"]
+    assert release.changes(real.model_copy(update={"toolCallParsers": parsers}), real) == [f"changed: toolCallParsers: +{real.toolCallParsers[0]}"]
 
 
 @pytest.mark.charts

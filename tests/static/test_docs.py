@@ -191,6 +191,7 @@ def test_the_charts_readme_names_the_pinned_versions() -> None:
     assert f"run on {pins().kubernetes[0]}" in text
     for helm in ("helm", "helm3"):
         assert pins().tools[helm].version.rpartition(".")[0] in text
+    assert f"{pins().engine.gpu.release} in the presets for GPUs, {pins().engine.cpu.release} in the local one" in text
     assert upstream.recorded("open-webui")["appVersion"] not in text
 
 

@@ -18,7 +18,7 @@ from scout_chat.presets import writer
 from scout_chat.presets.affinity import MIB_OF_A_GB
 from scout_chat.presets.engine import Engine, engines
 from scout_chat.presets.request import PresetRequest, shipped
-from scout_chat.vllm.arguments import engine_arguments, validate
+from scout_chat.vllm.arguments import engine_commands, validate
 
 from tests.support.commands import Command, assert_one_message
 
@@ -231,7 +231,7 @@ def test_the_chart_accepts_a_preset_of_every_model_in_the_catalog(model: str) ->
     """It passes every check of the chart, and the recorded vLLM accepts its arguments."""
     written = writer.write(smallest(model))
     objects = render(Case(model, extra=written))
-    ((_, arguments),) = engine_arguments(objects).items()
-    assert validate(arguments) == []
+    ((release, arguments),) = engine_commands(objects).values()
+    assert validate(arguments, release) == []
     served = kubeyaml.load(written)["global"]["llm"]["model"]
     assert arguments[arguments.index("--served-model-name") + 1] == served == model

@@ -3,60 +3,35 @@
 It does not prove that a release or a build works.
 """
 
-import functools
 import hashlib
-import http.server
 import shutil
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import ClassVar
 
 import pytest
 from scout_chat.core import tools
 from scout_chat.core.errors import UserError
 from scout_chat.core.pins import ToolPin
 
+from tests.support.file_server import Files, serving
+
 BINARY = b"#!/bin/sh\necho demo v1.2.3\n"
-
-
-class Releases(http.server.SimpleHTTPRequestHandler):
-    """A server of files and of parts of them, which records the requested ranges."""
-
-    ranges: ClassVar[list[str]] = []
-
-    def do_GET(self) -> None:
-        if wanted := self.headers.get("Range"):
-            self.ranges.append(wanted)
-            rest = Path(self.translate_path(self.path)).read_bytes()[int(wanted[6:-1]) :]
-            self.send_response(206)
-            self.send_header("Content-Length", str(len(rest)))
-            self.end_headers()
-            self.wfile.write(rest)
-        else:
-            super().do_GET()
-
-    def log_message(self, *_: object) -> None:
-        pass
 
 
 @pytest.fixture
 def ranges() -> list[str]:
     """The ranges that were requested."""
-    Releases.ranges.clear()
-    return Releases.ranges
+    Files.ranges.clear()
+    return Files.ranges
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[str]:
-    """A release server on loopback, for the files under tmp_path/www. Returns its address."""
+    """A release server for the files under tmp_path/www. Returns its address."""
     (tmp_path / "www").mkdir()
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Releases, directory=tmp_path / "www")) as httpd:
-        # By default the server takes up to half a second to stop.
-        threading.Thread(target=httpd.serve_forever, args=(0.01,), daemon=True).start()
-        yield f"http://127.0.0.1:{httpd.server_port}"
-        httpd.shutdown()
+    with serving(tmp_path / "www") as address:
+        yield address
 
 
 @pytest.fixture

@@ -19,11 +19,17 @@ class Refused(_Strict):
 
 
 class Table(_Strict):
-    accepted: dict[str, list[str]]
-    refused: dict[str, Refused]
+    accepted: dict[str, list[str]] = {}
+    refused: dict[str, Refused] = {}
 
 
-TABLE = Table.model_validate(kubeyaml.load((ROOT / "tests/engine-arguments.yaml").read_text()))
+@cache
+def table(release: str) -> Table:
+    """Return the lists for a release: those for every release, and its own."""
+    content = kubeyaml.load((ROOT / "tests/engine-arguments.yaml").read_text())
+    every, own = (Table.model_validate(content.get(key, {})) for key in ("every", release))
+    refused = {name: entry.model_copy(update={"message": entry.message.replace("{release}", release)}) for name, entry in (every.refused | own.refused).items()}
+    return Table(accepted=every.accepted | own.accepted, refused=refused)
 
 
 @cache

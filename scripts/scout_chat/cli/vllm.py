@@ -23,17 +23,19 @@ def record(check: options.Check = False) -> None:
       scout-chat vllm record --check
     """
     from scout_chat.core.paths import ROOT
+    from scout_chat.core.pins import pins
     from scout_chat.core.progress import Phases
     from scout_chat.vllm import extract, release
 
     with Phases().phase("vllm") as progress:
-        if not check:
-            print(f"written: {extract.record(progress).relative_to(ROOT)}")
-        elif lines := release.changes(release.recorded(), extract.read_release(progress)):
-            print("\n".join(lines))
-            raise UserError(
-                "schema/vllm differs from what the pinned vLLM release accepts", "Run scout-chat vllm record, then read what it changed: git diff schema/vllm"
-            )
+        for pinned in pins().engine.releases:
+            if not check:
+                print(f"written: {extract.record(pinned, progress).relative_to(ROOT)}")
+            elif lines := release.changes(release.recorded(pinned), extract.read_release(pinned, progress)):
+                print("\n".join(lines))
+                raise UserError(
+                    f"schema/vllm differs from what vLLM {pinned} accepts", "Run scout-chat vllm record, then read what it changed: git diff schema/vllm"
+                )
 
 
 @app.command()

@@ -40,16 +40,32 @@ class ToolPin(_Strict):
 
 
 class EnginePin(_Strict):
-    """The images of vLLM for GPUs (``repository``) and for CPUs; their tag is the release that ``schema/vllm`` describes."""
+    """An image of vLLM. Its tag is ``release``, which ``schema/vllm`` describes.
+
+    ``source`` is the sha256 of the release's source archive on the Python package index, if the release has no build for CPUs.
+    """
 
     repository: str
-    cpu: str
+    release: str
+    source: str = ""
+
+
+class EnginePins(_Strict):
+    """The images of vLLM for GPUs and for CPUs."""
+
+    gpu: EnginePin
+    cpu: EnginePin
+
+    @property
+    def releases(self) -> list[str]:
+        """The pinned releases, that of GPUs first."""
+        return list(dict.fromkeys((self.gpu.release, self.cpu.release)))
 
 
 class Pins(_Strict):
     """Everything that is pinned. ``kubernetes`` lists the supported minors, the newest first."""
 
-    engine: EnginePin
+    engine: EnginePins
     charts: dict[str, ChartPin]
     kubernetes: list[str]
     tools: dict[str, ToolPin]

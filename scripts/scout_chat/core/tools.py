@@ -11,17 +11,14 @@ import subprocess
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
+from scout_chat.core.download import download
 from scout_chat.core.errors import UserError
 from scout_chat.core.paths import PACKAGE, cache, sha256
 from scout_chat.core.pins import ToolPin, pins
 from scout_chat.core.progress import Reporter, silent
-
-if TYPE_CHECKING:  # imported where it is used: it doubles the start-up time of every command
-    import httpx
 
 # Seconds to wait for a release server before the tool is built instead.
 CONNECT_SECONDS = 5
@@ -103,17 +100,17 @@ def _download_release(name: str, pin: ToolPin, target: Path, progress: Reporter)
     release = pin.release.format(**values)
     checksum = pin.checksum.format(release=release, **values)
     progress(f"looking for the release of {name} {pin.version}")
-    download = cache("bin", f".{name}-{pin.version}.download")
+    archive = cache("bin", f".{name}-{pin.version}.download")
     try:
         with httpx.Client(follow_redirects=True, timeout=httpx.Timeout(60, connect=CONNECT_SECONDS)) as client:
             expected = _published(client.get(checksum).raise_for_status().text, release.rsplit("/", 1)[1])
-            _download(client, release, download, name, progress)
+            download(client, release, archive, name, progress)
     except httpx.HTTPError:
         return False
-    digest = sha256(download)
+    digest = sha256(archive)
     if digest == expected:
-        _extract(download, pin.member.format(**values), target)
-    download.unlink()
+        _extract(archive, pin.member.format(**values), target)
+    archive.unlink()
     if digest != expected:
         raise UserError(
             f"{release}: sha256 is {digest}, but {checksum} says {expected}",
@@ -129,27 +126,6 @@ def _published(checksums: str, file: str) -> str:
         if not named or named.strip().lstrip("*") == file:
             return digest
     raise UserError(f"the published checksums do not name {file}")
-
-
-def _download(client: "httpx.Client", url: str, target: Path, name: str, progress: Reporter) -> None:
-    """Download ``url`` to ``target``. Resumes an interrupted download if the server supports it."""
-    done = target.stat().st_size if target.exists() else 0
-    with client.stream("GET", url, headers={"Range": f"bytes={done}-"} if done else {}) as response:
-        if response.status_code == 416:  # the file is complete
-            return
-        response.raise_for_status()
-        resumed = response.status_code == 206
-        size = int(response.headers.get("content-length", 0)) + (done if resumed else 0)
-        with target.open("ab" if resumed else "wb") as file:
-            for chunk in response.iter_bytes(1 << 20):
-                file.write(chunk)
-                progress(_bar(name, file.tell(), size))
-
-
-def _bar(name: str, done: int, size: int) -> str:
-    """Return ``helm ━━━━━━━━━━          50 % of 18 MiB``, in steps of five percent."""
-    step = done * 20 // size if size else 0
-    return f"{name} {'━' * step:<20} {step * 5} % of {size >> 20} MiB"
 
 
 def _extract(archive: Path, member: str, target: Path) -> None:

@@ -12,7 +12,6 @@ from scout_chat.core.paths import CHART, PACKAGE, PRESETS, ROOT
 from scout_chat.core.pins import pins
 from scout_chat.presets.engine import Engine, engines
 from scout_chat.presets.request import PresetRequest, shipped
-from scout_chat.vllm import release
 
 GPU_TEMPLATE, CPU_TEMPLATE = "preset.yaml.j2", "local.yaml.j2"
 # Words that YAML 1.1 does not read as strings.
@@ -24,7 +23,7 @@ def write(request: PresetRequest) -> str:
     planned = engines(request)
     template = _templates().get_template(GPU_TEMPLATE if planned[0].gpu else CPU_TEMPLATE)
     headline = "; ".join(engine.headline for engine in planned if engine.gpu)
-    text = template.render(request=request, engines=planned, pins=pins(), tag=release.pinned(), headline=headline)
+    text = template.render(request=request, engines=planned, image=pins().engine.gpu if planned[0].gpu else pins().engine.cpu, headline=headline)
     # The template must give valid YAML.
     kubeyaml.load(text)
     return text

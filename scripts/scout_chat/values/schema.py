@@ -54,7 +54,8 @@ def build() -> KubeObject:
     The sources are schema/values, schema/upstream, the comments of the chart's values.yaml (descriptions) and Kubernetes' own types.
     """
     sources = {path.stem: kubeyaml.load(path.read_text()) for path in sorted(SOURCES.glob("*.yaml"))}
-    definitions = sources.pop("definitions") | {"toolCallParser": {"enum": kubeyaml.load(VLLM.read_text())["toolCallParsers"]}}
+    vllm = kubeyaml.load(VLLM.read_text())
+    definitions = sources.pop("definitions") | {"toolCallParser": {"enum": vllm["releases"][vllm["newest"]]["toolCallParsers"]}}
     properties: KubeObject = {}
     for name, source in sources.items():
         definitions |= source.pop("definitions", {})

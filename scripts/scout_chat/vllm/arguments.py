@@ -11,29 +11,37 @@ import itertools
 import json
 import re
 from collections.abc import Callable, Iterable
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from scout_chat.chart.render import Object
-from scout_chat.vllm.release import Argument, Release, recorded, removed
+from scout_chat.vllm.release import Argument, Release, of_tag, opposite, recorded, removed
 
 UNITS = {"k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 SIZE = r"(\d+(?:\.\d+)?)([kKmMgGtT])"
 
 
-def engine_arguments(objects: Iterable[Object]) -> dict[str, list[str]]:
-    """Return what follows ``vllm serve`` in the container of each engine, by the name of the engine's Deployment."""
+class EngineCommand(NamedTuple):
+    """The release that an engine's image tag names, empty if it names none, and what follows ``vllm serve``."""
+
+    release: str
+    arguments: list[str]
+
+
+def engine_commands(objects: Iterable[Object]) -> dict[str, EngineCommand]:
+    """Return the command of each engine, by the name of the engine's Deployment."""
     engines = [item for item in objects if item.kind == "Deployment" and item.name.endswith("-deployment-vllm")]
-    return {item.name: item.body["spec"]["template"]["spec"]["containers"][0]["command"][2:] for item in engines}
+    containers = {item.name: item.body["spec"]["template"]["spec"]["containers"][0] for item in engines}
+    tags = {name: container["image"].partition("@")[0].rpartition(":")[2] for name, container in containers.items()}
+    return {name: EngineCommand(of_tag(tags[name]), container["command"][2:]) for name, container in containers.items()}
 
 
-def validate(arguments: list[str], release: str = "") -> list[str]:
-    """Return what a release (by default the pinned one) refuses in the arguments after ``vllm serve``, one sentence per error.
+def validate(arguments: list[str], release: str) -> list[str]:
+    """Return what a release refuses in the arguments after ``vllm serve``, one sentence per error.
 
     Not checked: values inside a JSON object, files, LoRA modules, arguments for several nodes, and whether the model and the GPU
     support the arguments. Where argparse stops, as at a missing value, the rest of the list is not checked either.
     """
-    known = recorded(release)
-    parser = _parser(known.release)
+    known, parser = recorded(release), _parser(release)
     errors = parser.errors = []
     try:
         parsed, unparsed = parser.parse_known_args(_gather_keys(_spell_out(arguments)))
@@ -58,8 +66,10 @@ def _parser(release: str) -> _Parser:
     parser = _Parser(add_help=False, exit_on_error=False)
     parser.add_argument("model_tag", nargs="?")
     for name, argument in known.arguments.items():
-        if argument.type == "switch":
-            parser.add_argument(name, *argument.aliases, action=argparse.BooleanOptionalAction)
+        if argument.type in ("switch", "pair"):
+            action = parser.add_argument(name, *argument.aliases, action=argparse.BooleanOptionalAction)
+            if argument.type == "pair":
+                parser.add_argument(opposite(name), dest=action.dest, action="store_false", default=None)
         elif argument.type == "flag":
             parser.add_argument(name, *argument.aliases, action="store_true")
         else:
@@ -234,7 +244,8 @@ def _check_registries(parsed: dict[str, object], known: Release) -> list[str]:
         name = parsed.get(key)
         if not looked_up or not isinstance(name, str) or not name:
             continue
-        if name == "None" and known.arguments[f"--{key.replace('_', '-')}"].optional:
+        argument = known.arguments[f"--{key.replace('_', '-')}"]
+        if (argument.optional and name == "None") or (argument.type == "str-or-none" and name.lower() == "none"):
             continue
         # Attention backends are the only names in which case does not matter.
         if name not in names and not (key == "attention_backend" and name.upper() in names):

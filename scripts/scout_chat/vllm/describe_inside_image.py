@@ -11,12 +11,22 @@ import sys
 from collections.abc import Callable
 
 import vllm
-from vllm.entrypoints.launchers.cli_args import make_arg_parser
 from vllm.model_executor.layers.quantization import QUANTIZATION_METHODS
 from vllm.reasoning import ReasoningParserManager
 from vllm.tool_parsers import ToolParserManager
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 from vllm.v1.attention.backends.registry import AttentionBackendEnum
+
+try:
+    from vllm.config.cache import KV_CACHE_DTYPES
+    from vllm.entrypoints.common.cli_args import make_arg_parser
+except ImportError:  # before 0.33
+    from vllm.entrypoints.launchers.cli_args import make_arg_parser
+
+    KV_CACHE_DTYPES = []
+
+# Choices that vLLM checks after it has parsed the arguments.
+CHECKED_LATER = {"--kv-cache-dtype": KV_CACHE_DTYPES}
 
 # The converters of vLLM and Python by name, and the type of argument that each makes.
 TYPES = {
@@ -24,6 +34,7 @@ TYPES = {
     "union_dict_and_str": "json-or-text",
     "human_readable_int": "size",
     "human_readable_int_or_auto": "size-or-auto",
+    "parse_reasoning_parser": "str-or-none",
     "str": "str",
     "int": "int",
     "float": "float",
@@ -41,20 +52,22 @@ def describe(action: argparse.Action) -> dict[str, dict]:
         "type": kind,
         "nargs": action.nargs if action.nargs in ("+", "?") else None,
         "optional": optional,
-        "choices": [choice for choice in action.choices or [] if choice is not None],
+        "choices": [choice for choice in action.choices or CHECKED_LATER.get(name, []) if choice is not None],
         "keys": keys,
     }
     return {name: {key: value for key, value in fields.items() if value}}
 
 
 def is_negation(action: argparse.Action, option: str) -> bool:
-    return isinstance(action, argparse.BooleanOptionalAction) and option.startswith("--no-")
+    # Since 0.33 the opposite of --enable-x is --disable-x as well as --no-enable-x.
+    return isinstance(action, argparse.BooleanOptionalAction) and (option.startswith("--no-") or option in getattr(action, "negative_option_strings", ()))
 
 
 def type_of(action: argparse.Action) -> tuple[str, bool, list[str]]:
     """Return the argument's type, whether it is optional, and the keys of a config."""
     if isinstance(action, argparse.BooleanOptionalAction):
-        return "switch", False, []
+        paired = any(is_negation(action, option) and not option.startswith("--no-") for option in action.option_strings)
+        return ("pair" if paired else "switch"), False, []
     if action.nargs == 0:
         return "flag", False, []
     convert, optional = unwrapped(action.type)

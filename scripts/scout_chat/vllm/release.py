@@ -16,13 +16,14 @@ from pydantic import BaseModel, ConfigDict
 from scout_chat.core import kubeyaml
 from scout_chat.core.errors import UserError
 from scout_chat.core.kubeyaml import KubeObject
-from scout_chat.core.paths import CHART, PACKAGE, ROOT
+from scout_chat.core.paths import CHART, ROOT
+from scout_chat.core.pins import pins
 
 FOLDER = ROOT / "schema" / "vllm"
-# Arguments that older guides name, and what to do instead. Written by hand: a release does not list what it removed.
+# Arguments that older guides name, and what to do instead. Written by hand: a release does not list what it removed. A release may
+# have one of them again.
 REMOVED = FOLDER / "removed.yaml"
 CHART_FILE = CHART / "files" / "vllm.yaml"
-REQUIREMENTS = PACKAGE / "images" / "recipes" / "vllm-cpu" / "requirements.in"
 # The fields of Release that list the names in one of vLLM's registries.
 REGISTRIES = ("toolCallParsers", "reasoningParsers", "attentionBackends", "quantizations")
 
@@ -34,13 +35,14 @@ class _Strict(BaseModel):
 class Argument(_Strict):
     """An argument of ``vllm serve``.
 
-    ``type`` is the kind of value: ``flag`` has none; ``switch`` has none and also a ``--no-`` form; ``size`` is an integer such as
-    ``128k``; ``name`` is text in which case does not matter and a dash is an underscore; ``config`` is a JSON object that accepts only
-    the keys in ``keys``. ``nargs`` is the number of values: ``None`` for one, ``+`` for one or more, ``?`` for one or none.
+    ``type`` is the kind of value: ``flag`` has none; ``switch`` has none and also a ``--no-`` form; ``pair`` is a switch that has an
+    opposite too, ``--disable-x`` of ``--enable-x`` or the reverse; ``size`` is an integer such as ``128k``; ``name`` is text in which case
+    does not matter and a dash is an underscore; ``str-or-none`` is text, or ``none`` in any case for no value; ``config`` is a JSON object
+    that accepts only the keys in ``keys``. ``nargs`` is the number of values: ``None`` for one, ``+`` for one or more, ``?`` for one or none.
     ``optional``: ``None`` and an empty text are accepted and mean no value.
     """
 
-    type: Literal["flag", "switch", "str", "name", "int", "float", "json", "json-or-text", "config", "size", "size-or-auto"]
+    type: Literal["flag", "switch", "pair", "str", "str-or-none", "name", "int", "float", "json", "json-or-text", "config", "size", "size-or-auto"]
     aliases: tuple[str, ...] = ()
     nargs: Literal["+", "?"] | None = None
     optional: bool = False
@@ -59,39 +61,38 @@ class Release(_Strict):
     quantizations: tuple[str, ...]
 
     def options(self) -> list[str]:
-        """Return every long option, with the ``--no-`` forms."""
-        negations = [f"--no-{name[2:]}" for name, argument in self.arguments.items() if argument.type == "switch"]
+        """Return every long option, with the ``--no-`` forms and the opposites."""
+        negations = [f"--no-{name[2:]}" for name, argument in self.arguments.items() if argument.type in ("switch", "pair")]
+        negations += [opposite(name) for name, argument in self.arguments.items() if argument.type == "pair"]
         long = [name for argument in self.arguments.values() for name in argument.aliases if name.startswith("--")]
         return sorted([*self.arguments, *long, *negations])
 
 
-@functools.cache
-def pinned() -> str:
-    """Return the release that the engine's Python packages are locked to, for example v0.32.0."""
-    match = re.search(r"^vllm-cpu==(.+)$", REQUIREMENTS.read_text(), re.MULTILINE)
-    if not match:
-        raise UserError(f"{REQUIREMENTS} pins no vllm-cpu", "Add a line vllm-cpu==VERSION.")
-    return f"v{match[1]}"
+def of_tag(tag: str) -> str:
+    """Return the release that an image's tag names: v0.33.0 of ``v0.33.0-cu129`` and of ``v0.33.0@sha256:...``; empty if it names none."""
+    found = re.match(r"v\d+\.\d+\.\d+", tag)
+    return found[0] if found else ""
 
 
-def recorded(release: str = "") -> Release:
-    """Return the record of a release, by default the pinned one. Raises UserError if there is none."""
-    return _read(release or pinned())
+def opposite(name: str) -> str:
+    """Return ``--disable-x`` for ``--enable-x``, and the reverse."""
+    return name.replace("--enable-", "--disable-", 1) if name.startswith("--enable-") else name.replace("--disable-", "--enable-", 1)
 
 
 @functools.cache
-def _read(release: str) -> Release:
+def recorded(release: str) -> Release:
+    """Return the record of a release. Raises UserError if there is none."""
     path = FOLDER / f"{release}.yaml"
     if not path.exists():
         known = sorted(file.stem for file in FOLDER.glob("v*.yaml"))
-        hint = "Run scout-chat vllm record." if release == pinned() else f"schema/vllm has {'only ' * (len(known) == 1)}{', '.join(known) or 'none'}."
+        hint = "Run scout-chat vllm record." if release in pins().engine.releases else f"schema/vllm has {', '.join(known) or 'none'}."
         raise UserError(f"vLLM {release} is not recorded", hint)
     return Release.model_validate(kubeyaml.load(path.read_text()))
 
 
 @functools.cache
 def removed() -> dict[str, str]:
-    """Return the arguments that the pinned release no longer has, each with what to do instead."""
+    """Return arguments that releases of vLLM removed, each with what to do instead."""
     hints: dict[str, str] = kubeyaml.load(REMOVED.read_text())
     return hints
 
@@ -100,7 +101,7 @@ def write(release: Release) -> Path:
     """Write the record of a release and return its file."""
     path = FOLDER / f"{release.release}.yaml"
     path.write_text(text(release))
-    _read.cache_clear()
+    recorded.cache_clear()
     return path
 
 
@@ -126,16 +127,20 @@ def _fields(argument: Argument) -> str:
 
 
 def generated_files() -> dict[Path, str]:
-    """Return the chart's own copy of the pinned record: only what its schema and templates read."""
-    known = recorded()
+    """Return the chart's own copy of the pinned releases' records: only what its templates read."""
     lines = [
         "# Generated from schema/vllm by `scout-chat generate`. Do not edit.",
-        "# What the pinned vLLM release accepts, for this chart's checks and for its schema.",
-        f"release: {known.release}",
-        *_wrapped("toolCallParsers", known.toolCallParsers),
-        *_wrapped("reasoningParsers", known.reasoningParsers),
-        *_wrapped("options", known.options()),
-        "# Arguments that older guides name and that stop this release at once, and what to do instead.",
+        "# What each pinned vLLM release accepts, for this chart's checks. Presets for GPUs use the first.",
+        f"newest: {pins().engine.gpu.release}",
+        "releases:",
+    ]
+    for release in pins().engine.releases:
+        known = recorded(release)
+        none = ["none"] if known.arguments["--reasoning-parser"].type == "str-or-none" else []
+        lines += [f"  {release}:", *_wrapped("toolCallParsers", known.toolCallParsers)]
+        lines += [*_wrapped("reasoningParsers", [*known.reasoningParsers, *none]), *_wrapped("options", known.options())]
+    lines += [
+        "# Arguments that older guides name, and what to do instead. A release that lacks one exits at once.",
         "removedArguments:",
         *(f"  {name}: {hint}" for name, hint in removed().items()),
     ]
@@ -144,20 +149,22 @@ def generated_files() -> dict[Path, str]:
 
 def _wrapped(key: str, names: Iterable[str]) -> list[str]:
     # Names contain dashes, so a line must not break at one.
-    body = textwrap.wrap(", ".join(names) + ",", 150, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False)
-    return [f"{key}:", "  [", *body, "  ]"]
+    body = textwrap.wrap(", ".join(names) + ",", 150, initial_indent=" " * 8, subsequent_indent=" " * 8, break_on_hyphens=False)
+    return [f"    {key}:", "      [", *body, "      ]"]
 
 
 def changes(old: Release, new: Release) -> list[str]:
-    """Return what differs in the new release, one line per change; empty if nothing does."""
+    """Return what differs in the new release, one line per change; empty if nothing does. Arguments that change alike share a line."""
     lines = [f"removed: {name}" for name in old.arguments if name not in new.arguments]
     lines += [f"added: {name} {_fields(argument)}" for name, argument in new.arguments.items() if name not in old.arguments]
-    for name, argument in new.arguments.items():
-        if name in old.arguments:
-            pairs = [(field, getattr(old.arguments[name], field), getattr(argument, field)) for field in Argument.model_fields]
-            lines += [f"changed: {name} {field} {_difference(before, after)}" for field, before, after in pairs if before != after]
+    alike: dict[str, list[str]] = {}
+    for name in old.arguments.keys() & new.arguments.keys():
+        pairs = [(field, getattr(old.arguments[name], field), getattr(new.arguments[name], field)) for field in Argument.model_fields]
+        for change in (f"{field} {_difference(before, after)}" for field, before, after in pairs if before != after):
+            alike.setdefault(change, []).append(name)
+    lines += sorted(f"changed: {', '.join(sorted(names))}: {change}" for change, names in alike.items())
     pairs = [(registry, getattr(old, registry), getattr(new, registry)) for registry in REGISTRIES]
-    return lines + [f"changed: {registry} {_difference(before, after)}" for registry, before, after in pairs if before != after]
+    return lines + [f"changed: {registry}: {_difference(before, after)}" for registry, before, after in pairs if before != after]
 
 
 def _difference(before: object, after: object) -> str:

@@ -1,0 +1,102 @@
+"""The Python source of a vLLM release that has no build for CPUs yet.
+
+It runs on the packages of the pinned CPU release: arguments, parsers and the arithmetic of the KV cache are Python. A GPU kernel is not.
+"""
+
+import os
+import shutil
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from scout_chat.core.download import download
+from scout_chat.core.errors import UserError
+from scout_chat.core.paths import cache, sha256
+from scout_chat.core.pins import pins
+from scout_chat.core.progress import Reporter, silent
+from scout_chat.images.store import need_disk
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A release's source archive on the Python package index."""
+
+    url: str
+    sha256: str
+
+
+def find(release: str) -> Archive:
+    """Ask the Python package index for the source archive of a release such as v0.33.0.
+
+    Raises UserError if the index cannot be reached or does not have it.
+    """
+    import httpx
+
+    name = f"vllm-{release.removeprefix('v')}.tar.gz"
+    try:
+        answer = httpx.get(f"{_index()}/vllm/", headers={"Accept": "application/vnd.pypi.simple.v1+json"}, follow_redirects=True, timeout=60)
+        files: list[dict[str, Any]] = answer.raise_for_status().json()["files"]
+    except (httpx.HTTPError, ValueError, KeyError) as error:
+        raise UserError(f"the Python package index does not list vLLM's files: {error}", "Check the connection, or set UV_DEFAULT_INDEX to a mirror.") from None
+    for file in files:
+        if file["filename"] == name:
+            return Archive(file["url"], file["hashes"]["sha256"])
+    newest = [file["filename"].removeprefix("vllm-").removesuffix(".tar.gz") for file in files if file["filename"].endswith(".tar.gz")][-3:]
+    raise UserError(f"the Python package index has no {name}", f"The newest releases there are {', '.join(newest)}.")
+
+
+def folder(release: str, progress: Reporter = silent) -> Path:
+    """Return the folder in the store that has the package ``vllm`` of a pinned release; the first call downloads 47 MB.
+
+    Raises UserError if the archive cannot be had, or is not the pinned one.
+    """
+    expected = pins().engine.gpu.source
+    target = cache("store", "sources", f"vllm-{release}-{expected[:12]}")
+    with FileLock(target.parent / f".{target.name}.lock"):
+        if not target.exists():
+            need_disk(target.parent, 1, f"the source of vLLM {release}")
+            archive = cache("store", "sources", f".vllm-{release}.tar.gz")
+            try:
+                _fetch(release, expected, archive, progress)
+                _unpack(archive, target, progress)
+            finally:
+                archive.unlink(missing_ok=True)
+    return target
+
+
+def _fetch(release: str, expected: str, archive: Path, progress: Reporter) -> None:
+    import httpx
+
+    found = find(release)
+    try:
+        with httpx.Client(follow_redirects=True, timeout=60) as client:
+            download(client, found.url, archive, f"vLLM {release}", progress)
+    except httpx.HTTPError as error:
+        raise UserError(f"the source of vLLM {release} cannot be downloaded: {error}", "Run the command again.") from None
+    if (digest := sha256(archive)) != expected:
+        raise UserError(
+            f"the source archive of vLLM {release} has the sha256 {digest}, but schema/pins.yaml has {expected}", "Do not use it. Is the index a mirror?"
+        )
+
+
+def _unpack(archive: Path, target: Path, progress: Reporter) -> None:
+    """Unpack the package ``vllm`` alone: the archive's tests and kernels are four fifths of it."""
+    progress("unpacking")
+    part = target.with_name(f".{target.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    with tarfile.open(archive) as tar:
+        members = []
+        for member in tar:
+            member.name = member.name.partition("/")[2]
+            members += [member] if member.name.startswith("vllm/") else []
+        tar.extractall(part, members, filter="data")
+    part.rename(target)
+
+
+def _index() -> str:
+    """Return the URL of the package index that uv and pip use."""
+    configured = next((os.environ[name] for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL") if os.environ.get(name)), "")
+    return (configured or "https://pypi.org/simple").rstrip("/")
