@@ -167,7 +167,7 @@ def test_a_lost_group_is_gone_at_the_next_sign_in_if_another_stays(admin_alone: 
 
 
 def test_an_empty_claim_keeps_the_role_which_the_documents_warn_of(admin_alone: Release, provider_of_identities: keycloak.Keycloak) -> None:
-    """This is Open WebUI's behaviour, and why docs/sign-in.md asks for a claim that is never empty. If this fails, remove the warning."""
+    """This is Open WebUI's behaviour, and why docs/start/sign-in.md asks for a claim that is never empty. If this fails, remove the warning."""
     for group in (keycloak.GROUP, keycloak.STAFF):
         provider_of_identities.take_group("ada", group)
     assert admin_alone.account(provider_of_identities.sign_in(admin_alone.url, "ada"))["role"] == "admin"

@@ -63,10 +63,10 @@ def test_ci_never_writes_snapshots(monkeypatch: pytest.MonkeyPatch, command: Com
 def test_a_stale_file_fails_the_check(monkeypatch: pytest.MonkeyPatch, command: Command) -> None:
     from scout_chat.maintain import generate
 
-    monkeypatch.setattr(generate, "stale", lambda: ["docs/values.md"])
+    monkeypatch.setattr(generate, "stale", lambda: ["docs/reference/values.md"])
     assert command("generate", "--check") == (
         1,
-        "Error: generated files are stale: docs/values.md\nRun scout-chat generate, then read what it changed: git diff\n",
+        "Error: generated files are stale: docs/reference/values.md\nRun scout-chat generate, then read what it changed: git diff\n",
     )
     monkeypatch.setattr(generate, "stale", lambda: [])
     assert command("generate", "--check") == (0, "")

@@ -40,7 +40,7 @@ def test_published_logs_are_predicted(log: reference_logs.Log) -> None:
         assert log.error == 0
 
 
-# Claims of the old role's README, and the planner's concurrency for them (docs/planner.md).
+# Claims of the old role's README, and the planner's concurrency for them (docs/explain/planner.md).
 @pytest.mark.parametrize(
     ("model", "gpu", "settings", "concurrency"),
     [
@@ -279,8 +279,8 @@ def test_the_picture_shows_every_gpu_that_fits_the_model(tmp_path: Path) -> None
         assert (f">{gpu.title.removeprefix('NVIDIA ')}<" in drawn) == fits, gpu.name
     picture.save(PlanRequest(found, checkpoint, lookup.find_gpu("a100-80")), tmp_path / "again.svg")
     assert (tmp_path / "again.svg").read_text() == drawn
-    assert picture.generated_files() == {ROOT / "docs/plan.svg": drawn}
-    assert (ROOT / "docs/plan.svg").read_text() == drawn, "scout-chat plan gpt-oss-120b --gpu a100-80 --picture docs/plan.svg --force"
+    assert picture.generated_files() == {ROOT / "docs/explain/plan.svg": drawn}
+    assert (ROOT / "docs/explain/plan.svg").read_text() == drawn, "scout-chat plan gpt-oss-120b --gpu a100-80 --picture docs/explain/plan.svg --force"
 
 
 def test_a_gpu_is_one_entry_of_one_file(tmp_path: Path) -> None:
@@ -310,7 +310,7 @@ def code_blocks(document: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", (ROOT / "docs" / document).read_text(), re.MULTILINE | re.DOTALL)
 
 
-SHOWN = [block for block in code_blocks("planner.md", "") if block.startswith("$ .venv/bin/scout-chat plan")]
+SHOWN = [block for block in code_blocks("explain/planner.md", "") if block.startswith("$ .venv/bin/scout-chat plan")]
 
 
 @pytest.mark.parametrize("block", SHOWN, ids=lambda block: block.splitlines()[0].removeprefix("$ .venv/bin/scout-chat "))
@@ -325,7 +325,7 @@ def test_the_documented_output_is_the_commands(block: str, command: Command) -> 
 
 def test_the_documented_preset_commands_work(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    lines = [line.partition("#")[0].split() for block in code_blocks("planner.md", "sh") for line in block.splitlines() if " preset " in line]
+    lines = [line.partition("#")[0].split() for block in code_blocks("explain/planner.md", "sh") for line in block.splitlines() if " preset " in line]
     assert len(lines) >= 4
     for line in lines:
         status, output = command(*line[1:])
@@ -333,7 +333,7 @@ def test_the_documented_preset_commands_work(command: Command, tmp_path: Path, m
 
 
 def test_the_documented_table_of_logs_is_the_commands() -> None:
-    text = (ROOT / "docs" / "planner.md").read_text()
+    text = (ROOT / "docs" / "explain" / "planner.md").read_text()
     for log in reference_logs.logs():
         predicted = log.predicted()
         digits = 0 if isinstance(predicted, int) else 2

@@ -1,4 +1,4 @@
-"""Proves: every defect that docs/old-role.md lists has a test, which exists; the last tests are those that no other file has.
+"""Proves: every defect that docs/contribute/old-role.md lists has a test, which exists; the last tests are those that no other file has.
 
 The document lists defects of the Ansible role that this chart replaces (R1, R2, ...) and of the vllm-stack chart (D1 to D20). This file
 does not prove that all defects are known.
@@ -24,7 +24,7 @@ from scout_chat.values.invalid import invalid_values
 from tests.support.objects import engine, engine_container, one
 from tests.support.renders import rendered
 
-DOCUMENT = ROOT / "docs" / "old-role.md"
+DOCUMENT = ROOT / "docs" / "contribute" / "old-role.md"
 # How a row begins whose defect no test can prevent.
 WITHOUT_A_TEST = ("cannot be prevented here: ", "does not arise here: ")
 # Size of a model's repository in GB: the weights, and the copies that a preset does not download.
@@ -87,7 +87,7 @@ def test_invalid_values_and_the_document_name_the_same_defects() -> None:
     for name, mistake in invalid_values().items():
         said = set(re.findall(r"\bD\d+\b", mistake.defect))
         shown = {row for row, cells in defects.items() if f"`tests/invalid-values/{name}.yaml`" in cells[-1]}
-        assert said == shown, f"tests/invalid-values/{name}.yaml says {mistake.defect!r}, docs/old-role.md names the file in {shown}"
+        assert said == shown, f"tests/invalid-values/{name}.yaml says {mistake.defect!r}, docs/contribute/old-role.md names the file in {shown}"
         if "role:" in mistake.defect:
             assert f"`tests/invalid-values/{name}.yaml`" in "".join(cells[-1] for cells in rows(text, "R").values()), name
 

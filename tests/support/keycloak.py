@@ -48,7 +48,7 @@ def distribution() -> Path:
 
 
 def realm(redirect_uri: str) -> KubeObject:
-    """Return the realm as Keycloak imports it. The ID token has roles and groups, as docs/sign-in.md asks."""
+    """Return the realm as Keycloak imports it. The ID token has roles and groups, as docs/start/sign-in.md asks."""
     into_the_token = {"multivalued": "true", "id.token.claim": "true", "userinfo.token.claim": "true", "access.token.claim": "true"}
     mappers = [
         {"name": name, "protocol": "openid-connect", "protocolMapper": mapper, "config": into_the_token | config}

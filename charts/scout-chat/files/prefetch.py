@@ -1,4 +1,4 @@
-"""Downloads and verifies a model's weights into the Hugging Face cache before an engine starts (docs/weights.md).
+"""Downloads and verifies a model's weights into the Hugging Face cache before an engine starts (docs/operate/weights.md).
 
     python3 prefetch.py openai/gpt-oss-120b --revision main --ignore 'original/*'
 
@@ -202,7 +202,7 @@ class Prefetch:
             lacking += sorted(min(shards, key=len))
         if lacking or not weights:
             what = f"lacks {', '.join(lacking[:3])}" if names and lacking else "has no weights"
-            raise Fail(OFFLINE, f"HF_HUB_OFFLINE is set, but {root} {what}: fill the volume (docs/weights.md), or let this pod reach the hub once")
+            raise Fail(OFFLINE, f"HF_HUB_OFFLINE is set, but {root} {what}: fill the volume (docs/operate/weights.md), or let this pod reach the hub once")
         say(f"offline: {self.repository} {self.revision} ({self.commit[:12]}) is there with {len(weights)} files of weights; their checksums are not known")
 
     # With the network

@@ -12,7 +12,7 @@ def up(provider: options.Provider = None) -> None:
     """Start a cluster on this machine, without a chat.
 
     Uses kind if a Docker engine answers, else a one-node cluster of genuine
-    components (Linux and root; docs/one-node.md). Run it again to finish an
+    components (Linux and root; docs/start/one-node.md). Run it again to finish an
     interrupted start. Prints the line that points kubectl at the cluster.
 
     Examples:

@@ -45,7 +45,7 @@ ConcurrentChats = Annotated[
     typer.Option(
         "--concurrent-chats",
         help="Chats of a full context that must fit in the KV cache at the same time. That is the number of people in the chat, "
-        "times the share of their time in which they wait for an answer (docs/planner.md).",
+        "times the share of their time in which they wait for an answer (docs/explain/planner.md).",
     ),
 ]
 

@@ -51,7 +51,7 @@ def plan(
 
     Prints where the GPU memory goes and the number of chats for each context.
     If the model does not fit, prints the nearest options that would, and exits
-    with status 1. docs/planner.md explains which figures are estimates.
+    with status 1. docs/explain/planner.md explains which figures are estimates.
 
     Examples:
 

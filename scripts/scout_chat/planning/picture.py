@@ -15,7 +15,7 @@ from scout_chat.planning.report import contexts
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# The picture of docs/planner.md: `scout-chat plan gpt-oss-120b --gpu a100-80 --picture docs/plan.svg --force`.
+# The picture of docs/explain/planner.md: `scout-chat plan gpt-oss-120b --gpu a100-80 --picture docs/explain/plan.svg --force`.
 DOCUMENTED = ("gpt-oss-120b", "a100-80")
 
 
@@ -82,8 +82,8 @@ def _draw(request: PlanRequest) -> "Figure":
 
 @cache
 def generated_files() -> dict[Path, str]:
-    """Return the picture that docs/planner.md shows. A process draws it once: it depends on the catalog alone."""
+    """Return the picture that docs/explain/planner.md shows. A process draws it once: it depends on the catalog alone."""
     model, gpu = DOCUMENTED
     found, checkpoint = lookup.find_model(model)
     request = PlanRequest(found, checkpoint, lookup.find_gpu(gpu))
-    return {ROOT / "docs" / "plan.svg": render(request, "svg").decode()}
+    return {ROOT / "docs" / "explain" / "plan.svg": render(request, "svg").decode()}

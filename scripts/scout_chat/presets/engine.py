@@ -156,7 +156,7 @@ def engines(request: PresetRequest) -> list[Engine]:
 def _engine(request: PresetRequest, target: Target) -> Engine:
     model, checkpoint = lookup.find_model(target.model)
     if not checkpoint.disk:
-        hint = "Add schema/catalog/models/<name>.yaml (docs/planner.md)."
+        hint = "Add schema/catalog/models/<name>.yaml (docs/explain/planner.md)."
         raise UserError(f"{target.model} is not in the catalog, so the size of its weights and its parsers are unknown", hint)
     _check_deployable(request, model, checkpoint)
     if target.gpu == "cpu":
