@@ -61,18 +61,18 @@ def test_an_archive_that_is_not_the_pinned_one_is_not_used(index: Path) -> None:
 def test_a_release_without_a_source_archive_is_an_error(index: Path) -> None:
     with pytest.raises(UserError, match=r"the Python package index has no vllm-0.34.0.tar.gz") as error:
         source.find("v0.34.0")
-    assert error.value.hint == "The newest releases there are 0.33.0."
+    assert error.value.hint == "The newest there are vllm-0.33.0.tar.gz."
 
 
 @pytest.mark.parametrize("answer", ["<html>no JSON</html>", "{}"])
 def test_an_index_that_answers_something_else_is_an_error(index: Path, answer: str) -> None:
     (index / "vllm" / "index.html").write_text(answer)
-    with pytest.raises(UserError, match="the Python package index does not list vLLM's files") as error:
+    with pytest.raises(UserError, match="the Python package index does not list the files of vllm") as error:
         source.find("v0.33.0")
     assert "UV_DEFAULT_INDEX" in error.value.hint
 
 
 def test_an_index_that_does_not_answer_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9")
-    with pytest.raises(UserError, match="the Python package index does not list vLLM's files"):
+    with pytest.raises(UserError, match="the Python package index does not list the files of vllm"):
         source.find("v0.33.0")

@@ -22,6 +22,7 @@ PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
         "snapshot": chart.snapshot,
         "values-coverage": chart.values_coverage,
         "vllm": vllm.app,
+        "bump": maintain.bump,
         "tools": maintain.tools,
     },
 }

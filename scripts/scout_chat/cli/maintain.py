@@ -60,6 +60,31 @@ def generate(check: options.Check = False) -> None:
         raise UserError(f"generated files are stale: {', '.join(stale)}", "Run scout-chat generate, then read what it changed: git diff")
 
 
+def bump(
+    part: Annotated[str, typer.Argument(metavar="PART", help="vllm, open-webui, chart:NAME, tool:NAME, or a repository of the catalog (OWNER/NAME).")],
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="The new version; for a repository a commit, or main.")],
+) -> None:
+    """Change the version of a pinned part and show the effect.
+
+    Changes the pin, writes the generated files and the snapshots, and reports:
+    arguments, parsers, values or variables that came or went, the files that
+    changed, and what an upgrade does on a cluster. Commit everything first. If
+    the new version cannot be had, no file changes.
+
+    Examples:
+
+      scout-chat bump vllm 0.33.0
+      scout-chat bump chart:vllm-stack 0.1.13
+      scout-chat bump openai/gpt-oss-20b 6cee5e81ee83917806bbde320786a8fb61efebee
+    """
+    from scout_chat.core.progress import Phases
+    from scout_chat.maintain import bump as bumping
+
+    with Phases().phase(part) as progress:
+        effect = bumping.run(part, version, progress)
+    print(bumping.report(effect))
+
+
 def tools() -> None:
     """List the tools that scout-chat uses: version, origin and path.
 

