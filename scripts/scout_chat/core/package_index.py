@@ -31,7 +31,8 @@ def find(project: str, name: str) -> IndexFile:
         if file["filename"] == name:
             return IndexFile(name, file["url"], file["hashes"]["sha256"])
     ending = name[-7:]
-    newest = [file["filename"] for file in files if file["filename"].endswith(ending)][-3:]
+    alike = [file for file in files if file["filename"].endswith(ending)]
+    newest = [file["filename"] for file in sorted(alike, key=lambda file: file.get("upload-time", ""))][-3:]
     raise UserError(f"the Python package index has no {name}", f"The newest there are {', '.join(newest)}." if newest else "Is the version right?")
 
 

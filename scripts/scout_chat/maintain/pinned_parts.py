@@ -189,16 +189,15 @@ def _lock(recipe: str, old: str, new: str) -> None:
 
 def _tool(name: str, version: str, progress: Reporter) -> Callable[[], list[str]]:
     number, pin = _number(version), pins().tools[name]
+    first = next(other for other, shared in pins().tools.items() if shared.module == pin.module)
+    if first != name:
+        raise UserError(f"tool:{name} always has the version of tool:{first}: both come from one Go module", f"Bump tool:{first}.")
     folder = PACKAGE / "core" / "gomod" / pin.module
-    required = re.findall(r"^(?:require )?\t?(\S+) v\S+(?! // indirect)$", (folder / "go.mod").read_text(), re.MULTILINE)
-    module = next((path for path in sorted(required, key=len, reverse=True) if pin.package == path or pin.package.startswith(f"{path}/")), "")
-    if not module:
-        raise UserError(f"go.mod of {name} does not name the module of {pin.package}", f"Change {folder.relative_to(ROOT)} by hand.")
-    progress(f"asking for {module} v{number}")
+    progress(f"asking for {pin.package} v{number}")
     with tempfile.TemporaryDirectory() as scratch:
         copy = Path(scratch) / "module"
         shutil.copytree(folder, copy)
-        run("go", "-C", str(copy), "get", f"{module}@v{number}")
+        run("go", "-C", str(copy), "get", "-tool", f"{pin.package}@v{number}")
         run("go", "-C", str(copy), "mod", "tidy")
         files = {file: (copy / file).read_text() for file in ("go.mod", "go.sum")}
 
@@ -206,7 +205,8 @@ def _tool(name: str, version: str, progress: Reporter) -> Callable[[], list[str]
         set_scalars(PINS, {("tools", name, "version"): number})
         for file, text in files.items():
             (folder / file).write_text(text)
-        return [f"built from {module} v{number}; official release {pin.release.format(name=name, version=number, arch='amd64')}"]
+        release = pin.release.format(name=name, version=number, arch="amd64")
+        return [f"official release: {release}"] if release else []
 
     return write
 
