@@ -16,9 +16,9 @@ from scout_chat.core.package_index import IndexFile
 from scout_chat.core.paths import sha256
 from scout_chat.core.progress import Reporter
 
-# Variables that libraries of Open WebUI read, not its own code.
+# Variables that Python and libraries of Open WebUI read, not its own code.
 OF_LIBRARIES = {
-    "ANONYMIZED_TELEMETRY", "CURL_CA_BUNDLE", "DO_NOT_TRACK", "SCARF_NO_ANALYTICS",
+    "ANONYMIZED_TELEMETRY", "CURL_CA_BUNDLE", "DO_NOT_TRACK", "SCARF_NO_ANALYTICS", "TZ",
     "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
 }  # fmt: skip
 

@@ -183,7 +183,7 @@ def _lock(recipe: str, old: str, new: str) -> None:
     folder = RECIPES / recipe
     wanted = folder / "requirements.in"
     wanted.write_text(wanted.read_text().replace(old, new))
-    options = ["--generate-hashes", "--no-header", "--no-annotate", *PLATFORM]
+    options = ["--override", str(folder / "overrides.txt"), "--generate-hashes", "--no-header", "--no-annotate", *PLATFORM]
     run(sys.executable, "-m", "uv", "pip", "compile", "-q", *options, str(wanted), "-o", str(folder / "requirements.txt"))
 
 
@@ -197,8 +197,12 @@ def _tool(name: str, version: str, progress: Reporter) -> Callable[[], list[str]
     with tempfile.TemporaryDirectory() as scratch:
         copy = Path(scratch) / "module"
         shutil.copytree(folder, copy)
-        run("go", "-C", str(copy), "get", "-tool", f"{pin.package}@v{number}")
-        run("go", "-C", str(copy), "mod", "tidy")
+        try:
+            run("go", "-C", str(copy), "get", "-tool", f"{pin.package}@v{number}")
+            run("go", "-C", str(copy), "mod", "tidy")
+        except UserError as error:
+            reason = str(error).splitlines()[-1].strip()
+            raise UserError(f"Go cannot resolve {pin.package} v{number}: {reason}", f"See {folder.relative_to(ROOT)}/go.mod.") from None
         files = {file: (copy / file).read_text() for file in ("go.mod", "go.sum")}
 
     def write() -> list[str]:
