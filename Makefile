@@ -11,7 +11,7 @@ WITH := $(if $(PROVIDER),--provider $(PROVIDER))
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup chat chat-down test lint format generate snapshots bench
+.PHONY: help setup chat chat-down test lint docs format generate snapshots bench
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -32,16 +32,19 @@ chat: setup ## A real chat on a real Kubernetes node: everything from nothing to
 chat-down: setup ## Take the chat and its node away
 	$(BIN)/scout-chat chat down $(WITH)
 
-test: setup ## Everything that can be proven on this machine
+test: setup ## Every test that this machine can run
 	$(BIN)/scout-chat test
 
-lint: setup ## Python, YAML and charts
+lint: setup docs ## Python, YAML, charts and documents
 	$(BIN)/ruff check scripts tests
 	$(BIN)/ruff format --check scripts tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/yamllint -s .
 	$(BIN)/scout-chat lint
+
+docs: setup ## Build the documentation as a site, in site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 format: setup ## Let ruff write the Python as it should be
 	$(BIN)/ruff check --fix -q scripts tests
