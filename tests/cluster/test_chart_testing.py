@@ -38,6 +38,9 @@ UPGRADE_FROM_PREVIOUS = ("install previous", "test", "upgrade current", "test", 
 UPGRADE_FROM_ITSELF = ("install current", "test", "upgrade current", "test", "uninstall")
 INSTALL = ("install current", "test", "uninstall")
 
+# The node has no image of production-stack's router.
+ROUTER = "--set=global.llm.router=vllm-router,vllmRouter.image.repository=scout-chat/vllm-router"
+
 # How long Helm waits for pods; an engine takes a minute on two cores. ct.yaml has 20 minutes for machines that pull images.
 TIMEOUT = "--timeout 8m"
 
@@ -114,7 +117,7 @@ def run(revision: str, environment: dict[str, str], archives: str, tmp_path_fact
     repository.copy_working_tree()
     repository.depend_on(archives)
     repository.commit("current")
-    config = kubeyaml.load((ROOT / "ct.yaml").read_text()) | {"chart-repos": [f"archives={archives}"]}
+    config = kubeyaml.load((ROOT / "ct.yaml").read_text()) | {"chart-repos": [f"archives={archives}"], "helm-extra-set-args": ROUTER}
     return ct_install(repository, environment, kubeyaml.dump(config))
 
 

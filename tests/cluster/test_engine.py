@@ -139,7 +139,7 @@ def test_an_engine_that_dies_is_reported_with_its_last_lines(namespace: Kubectl,
     local = kubeyaml.load((PRESETS / "local.yaml").read_text())["vllm-stack"]["servingEngineSpec"]["modelSpec"][0]["vllmConfig"]
     spec = f"vllm-stack.servingEngineSpec.modelSpec[0].vllmConfig.extraArgs[{len(local['extraArgs'])}]"
     # The chart would refuse an unknown long option.
-    case = replace(scenario("local"), namespace="engine", sets=(f"{spec}=-zz",))
+    case = replace(scenario("local-node-port"), namespace="engine", sets=(f"{spec}=-zz",))
     install.install(case, provider.kubeconfig())
     with pytest.raises(UserError, match="unrecognized arguments: -zz") as error:
         readiness.wait_for_pods(namespace, case, print)

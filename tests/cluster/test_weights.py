@@ -64,7 +64,7 @@ def case(hub: Hub) -> Case:
         "engine": {"env": [{"name": "HF_ENDPOINT", "value": hub.url}]},
         "vllm-stack": {"servingEngineSpec": {"modelSpec": [spec]}},
     }
-    return replace(scenario("local"), name="prefetched", namespace=NAMESPACE, extra=json.dumps(values))
+    return replace(scenario("local-node-port"), name="prefetched", namespace=NAMESPACE, extra=json.dumps(values))
 
 
 def wait(what: str, seconds: float, ready: Callable[[], T | None]) -> T:

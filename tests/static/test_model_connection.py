@@ -55,7 +55,8 @@ def test_the_mode_or_the_router_alone_switches_off_what_it_replaces() -> None:
     objects = render(Case("endpoint", extra=json.dumps(endpoint)))
     assert set(pods(objects)) == {"chat-open-webui", "chat-test-chat"}
     assert {item.kind for item in objects if item.chart == "vllm-stack"} <= {"CustomResourceDefinition", "Secret"}
-    assert "chat-deployment-router" not in pods(render(replace(Case("router", ("gpt-oss",)), sets=("global.llm.router=vllm-router",))))
+    other = replace(Case("router", ("gpt-oss",)), sets=("global.llm.router=vllm-router", "vllmRouter.image.repository=mine/vllm-router"))
+    assert "chat-deployment-router" not in pods(render(other))
 
 
 def test_users_reach_every_model_unless_administrators_grant_them() -> None:

@@ -30,7 +30,7 @@ def test_every_scenario_has_snapshots_and_every_snapshot_a_scenario() -> None:
 @pytest.mark.parametrize(
     ("plant", "found"),
     [
-        (lambda file: file.write_text(file.read_text().replace("v0.32.0", "v0.32.1")), "different: gpt-oss/vllm-stack/Deployment-chat-gpt-oss-120b"),
+        (lambda file: file.write_text(file.read_text().replace("v0.33.0", "v0.33.1")), "different: gpt-oss/vllm-stack/Deployment-chat-gpt-oss-120b"),
         (lambda file: file.unlink(), "missing: gpt-oss/vllm-stack/Deployment-chat-gpt-oss-120b"),
         (lambda file: file.with_name("Deployment-gone.yaml").write_text("kind: Deployment\n"), "stale: gpt-oss/vllm-stack/Deployment-gone.yaml"),
     ],

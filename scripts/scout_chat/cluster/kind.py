@@ -1,4 +1,4 @@
-"""kind (Kubernetes in Docker) as a provider: images come from their registries, as in a usual cluster."""
+"""kind (Kubernetes in Docker) as a provider: images come from their registries, as in a usual cluster, but for vllm-router's, which has none."""
 
 import subprocess
 import tempfile
@@ -13,6 +13,8 @@ from scout_chat.core.kubeyaml import KubeObject
 from scout_chat.core.paths import cache
 from scout_chat.core.progress import Reporter, silent
 from scout_chat.core.tools import tool
+from scout_chat.images.archive import version
+from scout_chat.images.store import RECIPES
 
 CLUSTER = "scout-chat"
 CHAT_PORT = 30080
@@ -41,12 +43,16 @@ class Kind:
         kind = tool("kind", progress)
         if CLUSTER in _run(kind, "get", "clusters").split():
             _run(kind, "export", "kubeconfig", "--name", CLUSTER, "--kubeconfig", str(self.kubeconfig()))
-            return
-        progress("creating the cluster (the first time pulls its image)")
-        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
-            yaml.safe_dump(CONFIG, file)
-            file.flush()
-            _run(kind, "create", "cluster", "--name", CLUSTER, "--config", file.name, "--kubeconfig", str(self.kubeconfig()), "--wait", "180s")
+        else:
+            progress("creating the cluster (the first time pulls its image)")
+            with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+                yaml.safe_dump(CONFIG, file)
+                file.flush()
+                _run(kind, "create", "cluster", "--name", CLUSTER, "--config", file.name, "--kubeconfig", str(self.kubeconfig()), "--wait", "180s")
+        progress("building the router's image")
+        image = f"scout-chat/vllm-router:v{version('vllm-router')}"
+        _run("docker", "build", "--quiet", "--tag", image, str(RECIPES / "vllm-router"))
+        _run(kind, "load", "docker-image", image, "--name", CLUSTER)
 
     def down(self, progress: Reporter = silent) -> None:
         """Delete the cluster."""

@@ -59,7 +59,7 @@ IMAGES = [
         entrypoint=("vllm", "serve"),
     ),
     Image(
-        f"docker.io/vllm/vllm-router:v{version('vllm-router')}",
+        f"docker.io/scout-chat/vllm-router:v{version('vllm-router')}",
         f"PyPI vllm-router {version('vllm-router')}",
         "vllm-router",
         files=(("usr/local/bin/vllm-router", "vllm-router/vllm-router", 0o755),),
