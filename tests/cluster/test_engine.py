@@ -18,7 +18,7 @@ from scout_chat.cluster.kubectl import Kubectl
 from scout_chat.cluster.provider import Provider
 from scout_chat.core import kubeyaml
 from scout_chat.core.errors import UserError
-from scout_chat.core.paths import PRESETS
+from scout_chat.core.paths import PRESETS, ROOT
 from scout_chat.core.pins import pins
 from scout_chat.images.store import RECIPES
 from scout_chat.vllm import extract, release
@@ -26,43 +26,7 @@ from scout_chat.vllm.arguments import EngineCommand, engine_commands, validate
 
 from tests.support.engines import cases, table
 
-# Judges each list as `vllm serve` does before it loads a model: the parser, its checks, the names in the registries. Prints the last line
-# of a refusal.
-JUDGE = """
-import base64, contextlib, io, json, sys, zlib
-from vllm.config import AttentionConfig
-from vllm.entrypoints.launchers.cli_args import make_arg_parser, validate_parsed_serve_args
-from vllm.entrypoints.launchers.launcher import validate_api_server_args
-from vllm.model_executor.layers.quantization import QUANTIZATION_METHODS
-from vllm.reasoning import ReasoningParserManager
-from vllm.utils.argparse_utils import FlexibleArgumentParser
-parser = make_arg_parser(FlexibleArgumentParser(prog="vllm serve"))
-def judge(arguments):
-    args = parser.parse_args(arguments)
-    if (args.chat_template or "").startswith("examples/"):
-        args.chat_template = None  # a file of the official image, not of the packages
-    validate_parsed_serve_args(args)
-    validate_api_server_args(args)
-    if args.reasoning_parser and not args.reasoning_parser_plugin:
-        ReasoningParserManager.get_reasoning_parser(args.reasoning_parser)
-    if args.attention_backend:
-        AttentionConfig(backend=args.attention_backend)
-    assert args.quantization in (None, *QUANTIZATION_METHODS), args.quantization
-verdicts = {}
-for name, arguments in json.loads(zlib.decompress(base64.b64decode(sys.argv[1]))).items():
-    said = io.StringIO()
-    with contextlib.redirect_stderr(said):
-        try:
-            judge(arguments)
-            verdicts[name] = ""
-        except SystemExit:
-            verdicts[name] = said.getvalue().strip().splitlines()[-1]
-        except Exception as error:
-            verdicts[name] = repr(error)
-print(json.dumps(verdicts))
-"""
-
-
+SCRIPT = ROOT / "tests/support/judge_arguments.py"
 # Arguments that the record does not judge (`vllm.arguments.validate`), and the sweep over all arguments leaves out.
 LEFT_OUT = {"--help", "--config", "--chat-template", "--grpc-port", "--lora-modules", "--data-parallel-multi-port-external-lb"}
 
@@ -95,7 +59,7 @@ def lists(version: str) -> dict[str, list[str]]:
 @cache
 def verdicts(version: str) -> dict[str, str]:
     """Return vLLM's refusal of each list, empty if it accepts it. All in one process: vLLM takes ten seconds to load."""
-    answers: dict[str, str] = extract.run_with_vllm(JUDGE, version, lists(version))
+    answers: dict[str, str] = extract.run_with_vllm(SCRIPT.read_text(), version, lists(version))
     return answers
 
 
