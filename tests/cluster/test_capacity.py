@@ -9,6 +9,7 @@ from scout_chat.core.kubeyaml import KubeObject
 from scout_chat.core.paths import ROOT
 from scout_chat.core.pins import pins
 from scout_chat.planning import architecture, catalog
+from scout_chat.planning.architecture import GdnPrefill
 from scout_chat.planning.kv_cache import GIB, Cache
 from scout_chat.vllm import extract
 
@@ -85,22 +86,30 @@ def configs() -> dict[str, KubeObject]:
     return {name: model.config for name, model in catalog.models().items()} | ODD
 
 
-def questions() -> list[KubeObject]:
-    """Return the questions for vLLM, in the form of vllm_kv.py."""
+def questions(gdn_prefill: GdnPrefill = "triton") -> list[KubeObject]:
+    """Return the questions for vLLM, in the form of vllm_kv.py. For another kernel than Triton's, only models with linear attention."""
     asked = []
     for name, config in configs().items():
         model = architecture.read(config)
+        if gdn_prefill != "triton" and not model.linear_attention:
+            continue
         for gpus, kv_dtype, batched, context, gib in SETTINGS:
             if not model.split_error(gpus):
                 question = {"tensor_parallel": gpus, "kv_dtype": kv_dtype, "max_num_batched_tokens": batched, "kv_bytes": int(gib * GIB)}
-                asked.append({"name": name, "config": config, "context": min(context, model.context), "device": "cuda", **question})
+                on = {"device": "cuda", "gdn_prefill": gdn_prefill}
+                asked.append({"name": name, "config": config, "context": min(context, model.context), **on, **question})
     return asked
 
 
 def planned(question: KubeObject) -> KubeObject:
     """Return the planner's answer in the form of vllm_kv.py."""
     cache = Cache(
-        architecture.read(question["config"]), question["tensor_parallel"], question["kv_dtype"], question["max_num_batched_tokens"], question["device"]
+        architecture.read(question["config"]),
+        question["tensor_parallel"],
+        question["kv_dtype"],
+        question["max_num_batched_tokens"],
+        question["device"],
+        gdn_prefill=question["gdn_prefill"],
     )
     context, kv_bytes = question["context"], question["kv_bytes"]
     if cache.bytes_needed(context) > kv_bytes:
@@ -117,17 +126,32 @@ def comparable(answer: KubeObject) -> KubeObject:
     return {key: answer[key] for key in ("name", "kv_blocks", "max_concurrency", "bytes_per_block")}
 
 
+def compared(version: str, asked: list[KubeObject]) -> tuple[list[KubeObject], list[tuple[KubeObject, KubeObject, KubeObject]]]:
+    """Return the release's answers, and each question of which the planner's answer differs, with both."""
+    answers = [comparable(answer) for answer in extract.run_with_vllm(SCRIPT.read_text(), version, asked)]
+    differing = [(question, mine, real) for question, real in zip(asked, answers, strict=True) if (mine := planned(question)) != real]
+    models, refused = len({question["name"] for question in asked}), sum("error" in answer for answer in answers)
+    print(f"\nvLLM {version}: {len(asked)} configurations of {models} models: {len(asked) - len(differing)} equal, {refused} of them refused by both")
+    return answers, differing
+
+
 @pytest.mark.parametrize("version", pins().engine.releases)
 def test_the_planner_answers_what_vllm_does(version: str, one_node: None) -> None:
     asked = questions()
-    answers = [comparable(answer) for answer in extract.run_with_vllm(SCRIPT.read_text(), version, asked)]
-    differing = [(question, mine, real) for question, real in zip(asked, answers, strict=True) if (mine := planned(question)) != real]
-    refused = sum("error" in answer for answer in answers)
-    print(f"\nvLLM {version}: {len(asked)} configurations of {len(configs())} models: {len(asked) - len(differing)} equal, {refused} of them refused by both")
+    answers, differing = compared(version, asked)
     assert len(asked) >= 40
-    assert 0 < refused < len(asked) / 4
+    assert 0 < sum("error" in answer for answer in answers) < len(asked) / 4
     assert not differing
     # The comparison would detect a planner for another vLLM: with one batch in flight, sliding windows have fewer blocks.
     windowed = next(question for question in asked if question["name"] == "gpt-oss-120b")
     other = Cache(architecture.read(windowed["config"]), batches_in_flight=1)
     assert other.concurrency(windowed["kv_bytes"], windowed["context"]) != planned(windowed)["max_concurrency"]
+
+
+def test_the_planner_knows_what_flashinfers_linear_attention_keeps(one_node: None) -> None:
+    """On Hopper and Blackwell: one more state for each request, and blocks of a multiple of 64 tokens."""
+    asked = questions("flashinfer")
+    answers, differing = compared(pins().engine.gpu.release, asked)
+    assert {question["name"] for question in asked} >= {"qwen36-27b", "qwen36-35b-a3b", "a state of bf16"}
+    assert not differing
+    assert all(planned(question | {"gdn_prefill": "triton"}) != answer for question, answer in zip(asked, answers, strict=True) if "error" not in answer)

@@ -154,6 +154,22 @@ def test_a_model_with_linear_attention_gets_no_more_sequences_than_blocks() -> N
         assert chosen.max_num_seqs <= chosen.kv_blocks
 
 
+# Answers of vLLM 0.33.0 (tests/support/vllm_kv.py): blocks in 24 GiB, blocks and requests of 32768 tokens, tokens of a block.
+@pytest.mark.parametrize(
+    ("model", "gpu", "expected"),
+    [
+        ("qwen36-27b", "a100-80", (501, 48, 784)),
+        ("qwen36-27b", "h100-80", (472, 49, 832)),
+        ("qwen36-35b-a3b", "rtx-pro-6000", (1156, 40, 1088)),
+        ("qwen3-32b", "h100-80", (6144, 2048, 16)),
+    ],
+)
+def test_flashinfers_linear_attention_keeps_one_more_state(model: str, gpu: str, expected: tuple[int, int, int]) -> None:
+    """vLLM 0.33 prefills with FlashInfer's kernel on Hopper and Blackwell, and with Triton's elsewhere."""
+    chosen = answer(model, gpu, kv_gib=24)
+    assert (chosen.kv_blocks, chosen.cache.blocks_per_request(32768), chosen.cache.block_size) == expected
+
+
 def test_the_reserve_includes_the_sampler_above_256_sequences() -> None:
     few, many = answer("gpt-oss-120b", "h200", max_num_seqs=256), answer("gpt-oss-120b", "h200", max_num_seqs=1024)
     assert few.memory and many.memory and few.memory.reserve_gib == 2.0

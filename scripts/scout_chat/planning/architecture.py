@@ -15,6 +15,8 @@ from scout_chat.core.errors import UserError
 ModelConfig = dict[str, Any]
 # What vLLM's attention backends tell models apart by.
 AttentionKind = Literal["plain", "mixedWindows", "mixedHeadSizes", "sinks"]
+# vLLM's kernels that compute linear attention (the gated delta rule, GDN) over a prompt: --gdn-prefill-backend.
+GdnPrefill = Literal["triton", "flashinfer"]
 
 DTYPE_BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
 BF16_BYTES = DTYPE_BYTES["bfloat16"]
@@ -75,6 +77,11 @@ class Architecture:
     vocabulary: int
     context: int
     sinks: bool = False
+
+    @property
+    def linear_attention(self) -> bool:
+        """Whether the states are those of linear attention, not of Mamba2."""
+        return any(not item.groups for item in self.states)
 
     @property
     def attention(self) -> tuple[AttentionLayers, ...]:

@@ -10,7 +10,7 @@ from scout_chat.core import kubeyaml
 from scout_chat.core.errors import UserError
 from scout_chat.core.paths import CHART, ROOT
 from scout_chat.planning import architecture
-from scout_chat.planning.architecture import Architecture, AttentionKind, ModelConfig
+from scout_chat.planning.architecture import Architecture, AttentionKind, GdnPrefill, ModelConfig
 
 MODELS = ROOT / "schema" / "catalog" / "models"
 GPUS = ROOT / "schema" / "catalog" / "gpus.yaml"
@@ -114,6 +114,7 @@ class Gpu(_Strict):
     family: str
     attention: dict[AttentionKind, tuple[str, ...]]
     fp8Kv: tuple[str, ...]
+    gdnPrefill: GdnPrefill
     source: str
     name: str = ""
 

@@ -1,6 +1,6 @@
 """vLLM's KV cache, computed as vLLM computes it: layers form groups, groups take blocks, requests hold blocks.
 
-Source: vLLM 0.32, ``get_kv_cache_groups`` and ``get_kv_cache_config_from_groups`` in vllm/v1/core/kv_cache_utils.py, the specs in
+Source: vLLM 0.33, ``get_kv_cache_groups`` and ``get_kv_cache_config_from_groups`` in vllm/v1/core/kv_cache_planning.py, the specs in
 vllm/v1/kv_cache_interface.py, ``_align_hybrid_block_size`` in vllm/platforms/interface.py. tests/cluster/test_capacity.py compares the
 results with that code.
 
@@ -10,10 +10,10 @@ Where layers need different amounts of memory for a token, the blocks of the sma
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import ceil
+from math import ceil, lcm
 
 from scout_chat.core.errors import UserError
-from scout_chat.planning.architecture import Architecture, AttentionLayers, StateLayers
+from scout_chat.planning.architecture import Architecture, AttentionLayers, GdnPrefill, StateLayers
 
 GIB = 1 << 30
 # Bytes of an element of the cache, by vLLM's --kv-cache-dtype (auto: bf16).
@@ -22,6 +22,9 @@ KV_DTYPE_BYTES = {"auto": 2, "fp8": 1}
 BLOCK_SIZE = {"cuda": 16, "cpu": 128}
 # Asynchronous scheduling prepares one batch while another runs. vLLM turns it off on CPUs.
 BATCHES_IN_FLIGHT = {"cuda": 2, "cpu": 1}
+# FlashInfer's kernel for linear attention saves a state for the prefix cache in the middle of a prompt, at a multiple of so many tokens.
+# Source: FLASHINFER_GDN_CHECKPOINT_ALIGNMENT in vllm/v1/attention/backends/gdn_attn.py. Before vLLM 0.33 it saved none.
+CHECKPOINT_ALIGNMENT = 64
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Cache:
     """The KV cache of one model on each of ``tensor_parallel`` GPUs (``device`` cuda) or on a CPU (``device`` cpu).
 
     ``kv_dtype`` is auto (bf16) or fp8. ``max_num_batched_tokens`` is vLLM's argument. ``batches_in_flight`` is 1 without asynchronous
-    scheduling; 0 takes the device's default.
+    scheduling; 0 takes the device's default. ``gdn_prefill`` is the kernel for linear attention.
     """
 
     architecture: Architecture
@@ -56,6 +59,12 @@ class Cache:
     max_num_batched_tokens: int = 2048
     device: str = "cuda"
     batches_in_flight: int = 0
+    gdn_prefill: GdnPrefill = "triton"
+
+    @property
+    def _checkpoints(self) -> bool:
+        """Whether a request also keeps the state that FlashInfer's kernel saves in the middle of a prompt."""
+        return self.architecture.linear_attention and self.gdn_prefill == "flashinfer"
 
     @property
     def _one_group(self) -> bool:
@@ -73,6 +82,7 @@ class Cache:
             raise UserError("the planner does not support a model without attention layers")
         if state_bytes:
             # The block of attention grows until it is as large as a state, and states are padded to its size.
+            block_size = lcm(block_size, CHECKPOINT_ALIGNMENT if self._checkpoints else 1)
             block_size *= ceil(max(state_bytes) / (block_size * token_bytes[0]))
         paged = [_PagedLayers(layers, block_size, block_size * size) for layers, size in zip(attention, token_bytes, strict=True)]
         if self._one_group:
@@ -80,7 +90,8 @@ class Cache:
         page = max(item.page_bytes for item in paged)
         # A smaller page holds more tokens if its size divides the largest evenly; otherwise it is padded.
         paged = [replace(item, block_size=item.block_size * (1 if page % item.page_bytes else page // item.page_bytes), page_bytes=page) for item in paged]
-        return paged + [_PagedLayers(layers, block_size, page) for layers in self.architecture.states]
+        states = [replace(layers, states_per_request=layers.states_per_request + self._checkpoints) for layers in self.architecture.states]
+        return paged + [_PagedLayers(layers, block_size, page) for layers in states]
 
     @cached_property
     def _groups(self) -> list[tuple[_PagedLayers, int]]:

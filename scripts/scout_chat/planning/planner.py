@@ -74,7 +74,14 @@ class Plan:
     @cached_property
     def cache(self) -> Cache:
         request = self.request
-        return Cache(request.model.architecture, request.tensor_parallel, request.kv_dtype, request.max_num_batched_tokens, request.device)
+        return Cache(
+            request.model.architecture,
+            request.tensor_parallel,
+            request.kv_dtype,
+            request.max_num_batched_tokens,
+            request.device,
+            gdn_prefill=request.gpu.gdnPrefill if request.gpu else "triton",
+        )
 
     @cached_property
     def memory(self) -> Memory | None:
