@@ -27,7 +27,7 @@ from tests.support.playground import AFFINITY, NO_GPU, UNTOLERATED, Listing, Pla
 pytestmark = pytest.mark.charts
 
 NAMESPACE = "placement"
-SHIPPED = sorted(str(path.relative_to(PRESETS).with_suffix("")) for path in PRESETS.rglob("*.yaml") if "overlays" not in path.parts)
+SHIPPED = sorted(str(path.relative_to(PRESETS).with_suffix("")) for path in PRESETS.rglob("*.yaml") if not {"overlays", "examples"} & set(path.parts))
 ENGINE = "vllm-stack.servingEngineSpec.modelSpec[0]"
 # The upstream chart renders this where no strategy is set (chart.engineStrategy).
 SURGE = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "100%", "maxUnavailable": 0}}

@@ -14,6 +14,7 @@ INSIDE = ("http://127.0.0.1:9", "http://chat-router-service.chat.svc/v1", "http:
 CONFIGURED = (
     "http://llm.example.org/v1",
     "https://chat.example.org",
+    "https://chat.apps.example.org",
     "https://keycloak.example.org/realms/hospital/",
     "https://id.example.org/realms/hospital/",
     "http://localhost:",

@@ -4,6 +4,7 @@ It does not prove that people install no other combination.
 """
 
 import json
+import re
 from dataclasses import replace
 from itertools import product
 
@@ -16,8 +17,8 @@ from scout_chat.core.paths import PRESETS, SCENARIOS
 from tests.support.renders import rendered, values_case
 
 FILES = sorted(str(path.relative_to(PRESETS).with_suffix("")) for path in PRESETS.rglob("*.yaml"))
-# An overlay goes over a preset: one with a GPU, and the local one.
-INSTALLABLE: list[tuple[str, ...]] = [(name,) for name in FILES if not name.startswith("overlays/")]
+# An overlay goes over a preset: one with a GPU, and the local one. An example names its preset; its scenario is that installation.
+INSTALLABLE: list[tuple[str, ...]] = [(name,) for name in FILES if not name.startswith(("overlays/", "examples/"))]
 INSTALLABLE += [(preset, name) for name in FILES if name.startswith("overlays/") for preset in ("gpt-oss", "local")]
 
 
@@ -32,6 +33,15 @@ def test_every_values_file_installs_alone() -> None:
 
 def test_every_values_file_is_in_a_scenario() -> None:
     assert set(FILES) - {name for case in scenarios().values() for name in case.values} == set()
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name.startswith("examples/")])
+def test_an_example_is_a_scenario_as_it_says(name: str) -> None:
+    """The command in its comment has the values files of a scenario, in order."""
+    command = re.search(r"^#   helm install chat charts/scout-chat (.*)$", (PRESETS / f"{name}.yaml").read_text(), re.MULTILINE)
+    assert command, f"{name} has no command"
+    files = tuple(file.removeprefix("values/").removesuffix(".yaml") for file in re.findall(r"-f (\S+)", command[1]))
+    assert files in {case.values for case in scenarios().values()}
 
 
 def test_every_scenario_is_tested(request: pytest.FixtureRequest) -> None:

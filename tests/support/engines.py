@@ -37,5 +37,5 @@ def cases() -> dict[str, Case]:
     """Return every scenario, and a case for every values file that no scenario uses."""
     known = {name for case in scenarios().values() for name in case.values}
     files = sorted(str(path.relative_to(PRESETS).with_suffix("")) for path in PRESETS.rglob("*.yaml"))
-    alone = [name for name in files if name not in known and not name.startswith("overlays/")]
-    return dict(scenarios()) | {name: Case(name, (name, "overlays/demo")) for name in alone}
+    alone = [name for name in files if name not in known and not name.startswith(("overlays/", "examples/"))]
+    return dict(scenarios()) | {name: Case(name, (name,)) for name in alone}

@@ -3,13 +3,15 @@
 import atexit
 import json
 import tempfile
-from functools import cache
+from functools import cache, reduce
 from pathlib import Path
 
-from scout_chat.chart import archives, recorded
+from scout_chat.chart import archives, recorded, upstream
 from scout_chat.chart.render import Case, Object, render
 from scout_chat.chart.scenarios import scenario
-from scout_chat.core.paths import CHART
+from scout_chat.core import kubeyaml
+from scout_chat.core.kubeyaml import KubeObject
+from scout_chat.core.paths import CHART, PRESETS
 
 HAVE_CHARTS = archives.at_hand()
 
@@ -18,6 +20,12 @@ HAVE_CHARTS = archives.at_hand()
 def rendered(case: Case) -> tuple[Object, ...]:
     """Return the objects of the case. Each process renders or reads them once; do not change them."""
     return tuple(render(case, chart(case.name)))
+
+
+def given(case: Case) -> KubeObject:
+    """Return the values that the case's files and ``extra`` set, merged, without defaults and ``--set``."""
+    documents = [*((PRESETS / f"{name}.yaml").read_text() for name in case.values), case.extra or "{}"]
+    return reduce(upstream.merge, map(kubeyaml.load, documents), {})
 
 
 def values_case(*files: str, **values: object) -> Case:

@@ -14,7 +14,7 @@ from scout_chat.core.paths import ROOT
 
 from tests.support.object_index import Manifests
 from tests.support.objects import containers
-from tests.support.renders import rendered
+from tests.support.renders import given, rendered
 from tests.support.rules import MAIN, POD, TEST, WEBUI, Defect, Found, Rule, assert_found, assert_holds, manifests
 
 FILE = ROOT / "tests" / "images.yaml"
@@ -35,7 +35,7 @@ def reviewed_images() -> list[str]:
 
 def images(swept: Manifests) -> Iterator[Found]:
     # With global.imageRegistry, an image keeps its name without the public registry.
-    site = kubeyaml.load(swept.case.extra or "{}").get("global", {}).get("imageRegistry", "")
+    site = given(swept.case).get("global", {}).get("imageRegistry", "")
     reviewed = {f"{site}/{image.removeprefix('ghcr.io/')}" for image in reviewed_images()} if site else set(reviewed_images())
     for pod in swept.pods:
         for name, part in pod.containers:

@@ -14,7 +14,7 @@ from scout_chat.core.kubeyaml import KubeObject
 
 from tests.support.object_index import Manifests
 from tests.support.objects import one
-from tests.support.renders import rendered
+from tests.support.renders import given, rendered
 from tests.support.rules import ENGINE, ENVIRONMENT, MAIN, Defect, Found, Rule, assert_found, assert_holds
 
 # A variable with such a name holds a secret. TIKTOKEN is a tokenizer.
@@ -82,11 +82,12 @@ def test_planted_defects_are_found() -> None:
 def test_generated_values_are_in_the_created_secret_alone(case: Case) -> None:
     """Neither plain nor encoded. Without existing Secrets of the user's, the created one has every key; an optional one is empty."""
     objects = rendered(case)
-    if '"secretKey": {"existingSecret"' in case.extra:
+    chat = given(case).get("global", {}).get("chat", {})
+    if "existingSecret" in chat.get("secretKey", {}):
         assert not [item for item in objects if item.kind == "Secret" and item.name.endswith("-webui-secrets")]
         return
     data = one(objects, "Secret", "-webui-secrets")["data"]
-    brought = {"client-secret"} if '"existingSecret": "chat-oidc"' in case.extra else set()
+    brought = {"client-secret"} if "existingSecret" in chat.get("auth", {}).get("oidc", {}) else set()
     assert {"secret-key", "admin-password", "api-key", "client-secret"} - brought == set(data)
     # An optional key is present and empty, so that no reference to a Secret is optional.
     assert {key for key, value in data.items() if not value} == {"api-key", "client-secret"} - brought
@@ -97,7 +98,8 @@ def test_generated_values_are_in_the_created_secret_alone(case: Case) -> None:
 
 
 def test_existing_secrets_replace_the_created_one() -> None:
-    brought = ("global.chat.secretKey", "global.chat.auth.admin", "global.chat.auth.oidc", "global.llm.apiKey")
     case = scenario("gpt-oss-hospital")
-    assert all(f'"{path.split(".")[-1]}": {{' in case.extra for path in brought)
+    settings = given(case)["global"]
+    chat = settings["chat"]
+    assert all("existingSecret" in part for part in (chat["secretKey"], chat["auth"]["admin"], chat["auth"]["oidc"], settings["llm"]["apiKey"]))
     assert not [item for item in rendered(case) if item.kind == "Secret" and item.name.endswith("-webui-secrets")]
