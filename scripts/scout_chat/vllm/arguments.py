@@ -5,6 +5,7 @@ parser, so one that is built from the record reads abbreviations, negative numbe
 """
 
 import argparse
+import contextlib
 import difflib
 import functools
 import itertools
@@ -227,6 +228,11 @@ def _check_combinations(parsed: dict[str, object]) -> list[str]:
         errors.append("--enable-per-request-metrics cannot be combined with --disable-log-stats")
     if str(parsed.get("sse_keep_alive_interval")).startswith("-"):
         errors.append("--sse-keep-alive-interval must not be negative")
+    # Text that is not JSON has an error already.
+    with contextlib.suppress(json.JSONDecodeError):
+        efforts = json.loads(str(parsed.get("reasoning_effort_map") or "{}"))
+        if not isinstance(efforts, dict) or not all(isinstance(effort, str) for effort in efforts.values()):
+            errors.append("--reasoning-effort-map must be a JSON object that maps each reasoning effort to a text")
     return errors
 
 
