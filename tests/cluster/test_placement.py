@@ -149,8 +149,11 @@ def memory(gib: str) -> list[tuple[str, str, str]]:
 
 
 def kinds(gb: int = 0, capability: str = "0.0") -> list[str]:
-    """Return the kinds of GPU with so many GB or more, and this compute capability or a higher one."""
-    return [name for name, gpu in KINDS.items() if gpu.memory >= gb and gpu.at_least(capability)]
+    """Return the kinds of GPU whose label exceeds the minimum for so many GB, with this compute capability or a higher one.
+
+    That is every card of so many GB or more, and an H100 NVL (94 GB) among those of 96 GB.
+    """
+    return [name for name, gpu in KINDS.items() if gpu.labelMib > gb * 950 and gpu.at_least(capability)]
 
 
 TERMS = {

@@ -44,7 +44,8 @@ def discovered(gpu: Gpu, count: int) -> dict[str, str]:
         "nvidia.com/gpu.memory": str(gpu.labelMib),
         "nvidia.com/gpu.count": str(count),
         "nvidia.com/gpu.replicas": "1",
-        "nvidia.com/gpu.family": gpu.family,
+        # Wrong on purpose, as older releases write it for an Ada GPU: no preset may depend on it.
+        "nvidia.com/gpu.family": "ampere",
         "nvidia.com/gpu.compute.major": major,
         "nvidia.com/gpu.compute.minor": minor,
     }

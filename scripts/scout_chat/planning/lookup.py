@@ -12,7 +12,7 @@ from scout_chat.planning.catalog import Checkpoint, Gpu, License, Model
 
 
 def find_gpu(name: str) -> Gpu:
-    """Return a GPU by its name, a product name, or the beginning of a name if no other GPU's name begins so (h100 finds h100-80).
+    """Return a GPU by its name, a product name, or the beginning of a name if no other GPU's name begins so (rtx-pro finds rtx-pro-6000).
 
     Raises UserError, with the nearest names, if there is no such GPU or more than one.
     """

@@ -44,6 +44,8 @@ def render(request: PlanRequest, file_format: str) -> bytes:
 
 
 def _draw(request: PlanRequest) -> "Figure":
+    from cycler import cycler
+    from matplotlib import rcParams
     from matplotlib.figure import Figure
     from matplotlib.ticker import FormatStrFormatter
 
@@ -51,6 +53,8 @@ def _draw(request: PlanRequest) -> "Figure":
     utilization = plan(replace(request, kv_gib=None)).request.utilization if request.gpu else request.utilization or UTILIZATION
     figure = Figure(figsize=(8, 5))
     axes = figure.subplots()
+    # matplotlib has ten colors. Further GPUs have them again, dashed.
+    axes.set_prop_cycle(cycler(linestyle=["-", "--"]) * rcParams["axes.prop_cycle"])
     columns = contexts(request.model)
     for gpu in sorted(catalog.gpus().values(), key=lambda item: item.memory):
         try:
@@ -76,7 +80,8 @@ def _draw(request: PlanRequest) -> "Figure":
         title=f"{request.model.title} ({request.checkpoint.quantization}) on {gpus}, utilization {utilization}",
     )
     axes.grid(True, which="major", color="#dddddd", linewidth=0.6)
-    axes.legend(fontsize=8, frameon=False)
+    # Beside the lines, because up to thirteen names would cover them.
+    axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 
 

@@ -9,8 +9,8 @@ from scout_chat.planning.catalog import Gpu, version
 # A nodeSelectorTerm as its list of matchExpressions.
 Term = list[KubeObject]
 
-# The label nvidia.com/gpu.memory must exceed so many MiB for each GB in the product's name. It is up to 6 % lower (23034 for 24 GB), and Gt
-# is a strict comparison.
+# The label nvidia.com/gpu.memory must exceed so many MiB for each GB that the card is sold with. It is up to 6 % lower (23034 for 24 GB), and
+# Gt is a strict comparison.
 MIB_OF_A_GB = 950
 # Nodes without the labels. Without this term every pod would stay Pending in a cluster that has no GPU feature discovery.
 UNLABELLED: Term = [{"key": "nvidia.com/gpu.product", "operator": "DoesNotExist"}]
@@ -20,13 +20,15 @@ def node_selector_terms(gpus: Sequence[Gpu]) -> list[Term]:
     """Return the terms that admit nodes with these GPUs and no others of the catalog, and nodes without the labels.
 
     The terms demand a minimum of memory and compute capability if these two tell the GPUs apart from the others; otherwise they list the
-    product names.
+    product names. They never use the label nvidia.com/gpu.family, which older releases of the feature discovery write wrongly.
     """
-    memory = min(gpu.memory for gpu in gpus)
-    enough_memory = {"key": "nvidia.com/gpu.memory", "operator": "Gt", "values": [str(memory * MIB_OF_A_GB)]}
+    least_mib = min(gpu.memory for gpu in gpus) * MIB_OF_A_GB
+    enough_memory = {"key": "nvidia.com/gpu.memory", "operator": "Gt", "values": [str(least_mib)]}
     # Kernels differ between GPU families, so the minimum is the lowest capability of a family.
     for capability in catalog.family_capabilities():
-        if {gpu.name for gpu in catalog.gpus().values() if gpu.memory >= memory and gpu.at_least(capability)} == {gpu.name for gpu in gpus}:
+        # By the labels, as the scheduler compares them: a card of 94 GB passes the minimum for 96 GB too.
+        admitted = {gpu.name for gpu in catalog.gpus().values() if gpu.labelMib > least_mib and gpu.at_least(capability)}
+        if admitted == {gpu.name for gpu in gpus}:
             return [*([enough_memory, *term] for term in _at_least(capability)), UNLABELLED]
     products = [product for gpu in gpus for product in gpu.products]
     return [[{"key": "nvidia.com/gpu.product", "operator": "In", "values": products}], UNLABELLED]
