@@ -352,7 +352,7 @@ class Prefetch:
                     ACCESS, f"{self.repository} is gated and {had}: accept the licence at {page}, then name a Secret with that account's token in {token}"
                 )
             if isinstance(item, RevisionNotFoundError):
-                raise Fail(MISSING, f"{self.repository} has no revision {self.revision}: see {page}/tree/main, and set modelRevision and --revision")
+                raise Fail(MISSING, f"{self.repository} has no revision {self.revision}: see {page}/tree/main, and set engine.modelRevision, for example main")
             if isinstance(item, RepositoryNotFoundError):
                 raise Fail(MISSING, f"{page} is not there, or is private and needs a token: check modelURL, or name a Secret in {token}")
             if status in (401, 403):
