@@ -15,7 +15,7 @@ from scout_chat.planning import catalog, lookup
 from scout_chat.planning.catalog import Checkpoint, License, Model
 from scout_chat.planning.planner import PlanRequest, plan
 from scout_chat.presets import writer
-from scout_chat.presets.affinity import MIB_OF_A_GB
+from scout_chat.presets.affinity import MIB_OF_A_GB, UNLABELLED, node_selector_terms
 from scout_chat.presets.engine import Engine, engines
 from scout_chat.presets.request import PresetRequest, shipped
 from scout_chat.vllm.arguments import engine_commands, validate
@@ -79,11 +79,34 @@ def admits(terms: list[KubeObject], gpu: catalog.Gpu) -> bool:
 
 
 def test_every_memory_label_passes_its_own_size_only() -> None:
-    """The label is in MiB and lower than the product's name. It must exceed the minimum for its own size, and not that of the next size."""
-    sizes = sorted({gpu.memory for gpu in catalog.gpus().values()})
+    """The label is in MiB and lower than the size that the card is sold with. It must exceed the minimum for its own size, and not that of a
+    size that is more than 3 % larger."""
+    sizes = {gpu.memory for gpu in catalog.gpus().values()}
     for gpu in catalog.gpus().values():
-        passed = [size for size in sizes if gpu.labelMib > size * MIB_OF_A_GB]
-        assert max(passed) == gpu.memory, gpu.name
+        passed = {size for size in sizes if gpu.labelMib > size * MIB_OF_A_GB}
+        assert passed == {size for size in sizes if size <= gpu.memory * 1.03}, gpu.name
+
+
+def test_a_card_that_passes_a_minimum_above_its_size_is_left_out_by_product() -> None:
+    """An H100 NVL (94 GB) passes the minimum for 96 GB. If only 96 GB and more are admitted, the terms name the products."""
+    large = [gpu for gpu in catalog.gpus().values() if gpu.memory >= 96]
+    (known, unlabelled) = node_selector_terms(large)
+    assert known == [{"key": "nvidia.com/gpu.product", "operator": "In", "values": [product for gpu in large for product in gpu.products]}]
+    assert unlabelled == UNLABELLED
+    with_nvl = [gpu for gpu in catalog.gpus().values() if gpu.memory >= 94]
+    assert node_selector_terms(with_nvl)[0][0] == {"key": "nvidia.com/gpu.memory", "operator": "Gt", "values": [str(94 * MIB_OF_A_GB)]}
+
+
+def test_no_preset_selects_nodes_by_the_family_label() -> None:
+    """Older releases of NVIDIA's GPU feature discovery write a wrong nvidia.com/gpu.family. Whatever GPUs are admitted, the terms use other
+    labels."""
+    gpus = list(catalog.gpus().values())
+    sets = [*([gpu] for gpu in gpus), *([gpu for gpu in gpus if gpu.family == family] for family in {gpu.family for gpu in gpus})]
+    sets += [[gpu for gpu in gpus if gpu.memory >= least.memory and gpu.at_least(newest.capability)] for least in gpus for newest in gpus]
+    keys = {expression["key"] for admitted in sets if admitted for term in node_selector_terms(admitted) for expression in term}
+    assert keys == {f"nvidia.com/gpu.{label}" for label in ("memory", "product", "compute.major", "compute.minor")}
+    for file in PRESETS.rglob("*.yaml"):
+        assert "gpu.family" not in file.read_text(), file
 
 
 def test_a_preset_of_two_models_has_the_capabilities_of_both() -> None:
@@ -120,9 +143,9 @@ def pod(text: str) -> KubeObject:
 @pytest.mark.charts
 def test_prefetch_downloads_a_gated_model_with_the_token() -> None:
     """The init container has the token, and the engine is offline."""
-    text = writer.write(PresetRequest(models=("llama33-70b",), gpu="h200", prefetch=True, token_secret="hub"))
+    text = writer.write(PresetRequest(models=("gemma3-27b",), gpu="h200", prefetch=True, token_secret="hub"))
     (first,), (engine,) = pod(text)["initContainers"], pod(text)["containers"]
-    assert first["args"] == [spec(text)["modelURL"], "--revision", "main"]
+    assert first["args"] == [spec(text)["modelURL"], "--revision", spec(text)["modelRevision"]]
     assert {"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": {"name": "hub", "key": "token"}}} in first["env"]
     assert {"name": "HF_HUB_OFFLINE", "value": "1"} in engine["env"]
 
@@ -155,7 +178,8 @@ def test_the_volume_holds_the_weights() -> None:
         ("gpt-oss-20b --gpu l5", ("there is no GPU 'l5'", "l4")),
         ("gpt-oss-20b@l5x2", ("there is no GPU 'l5'",)),
         ("gpt-oss-120b --gpu l4", ("gpt-oss-120b does not fit: the weights", "GiB short", "What would fit: --gpus 4", "--gpu a100-80")),
-        ("llama33-70b --gpu h100-80 --gpus 2", ("is gated", "https://huggingface.co/meta-llama/Llama-3.3-70B-Instruct", "--token-secret NAME")),
+        ("gemma3-27b --gpu h100-80", ("google/gemma-3-27b-it is gated", "https://huggingface.co/google/gemma-3-27b-it", "--token-secret NAME")),
+        ("meta-llama/Llama-3.3-70B-Instruct --gpu h200 --gpus 2", ("is gated", "huggingface.co/meta-llama/Llama-3.3-70B-Instruct", "--token-secret")),
         ("qwq-32b --gpu a100-80 --context 64k", ("--context 65536 is more than the 40960 tokens that QwQ-32B supports",)),
         ("gpt-oss-20b --gpu a100-80 --kv-dtype fp8", ("an fp8 KV cache does not start",)),
         ("qwq-32b --gpu a100-80 --gpus 3", ("40 attention heads",)),
@@ -168,6 +192,9 @@ def test_the_volume_holds_the_weights() -> None:
         ("gpt-oss-20b --gpu l4 --kv-gib 4", ("--kv-gib is for --gpu cpu",)),
         ("gpt-oss-20b --gpu l4 --prefetch --offline", ("--prefetch has no effect with --weights or --offline",)),
         ("llama33-70b --gpu h200 --weights /srv/models --token-secret hub", ("--token-secret has no effect with --weights",)),
+        ("gpt-oss-20b --gpu l4 --weights /srv --revision main", ("--revision has no effect with --weights", "a folder has no revisions")),
+        ("gpt-oss-20b --gpu l4 --revision a:b", ("--revision 'a:b' is not the name of a commit, a tag or a branch", "main")),
+        ("gpt-oss-20b@l4 qwq-32b@l40s --revision 0123abc", ("--revision 0123abc is of one repository, but the preset has 2", "engines.<name>.modelRevision")),
         ("gpt-oss-20b --gpu l4 -o /nowhere/mine.yaml", ("/nowhere/mine.yaml cannot be written",)),
     ],
 )
@@ -199,21 +226,44 @@ def test_a_model_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         catalog.read_model(tmp_path / "mine.yaml")
 
 
+def test_a_token_is_demanded_for_gated_weights_only() -> None:
+    """Of one model, the FP8 repository needs no token, and Meta's own does."""
+    model = catalog.models()["llama33-70b"]
+    assert [checkpoint.gated for checkpoint in model.checkpoints] == [False, True]
+    assert "hf_token" not in spec(writer.write(PresetRequest(models=(model.checkpoints[0].id,), gpu="h200")))
+    request = PresetRequest(models=(model.checkpoints[1].id,), gpu="h200", gpus=2)
+    with pytest.raises(UserError, match="is gated"):
+        writer.write(request)
+    assert spec(writer.write(request.model_copy(update={"token_secret": "hub"})))["hf_token"] == {"secretName": "hub", "secretKey": "token"}
+
+
+WORKAROUNDS = [
+    (checkpoint.id, known.workaround)
+    for model in catalog.models().values()
+    for checkpoint in model.checkpoints
+    for known in model.issues(checkpoint)
+    if known.workaround
+]
+
+
 @pytest.mark.charts
-def test_a_pinned_revision_is_used_by_engine_and_prefetch(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = catalog.models()["gpt-oss-20b"]
-    pinned = model.model_copy(update={"checkpoints": (model.checkpoints[0].model_copy(update={"revision": "0123abc"}),)})
-    monkeypatch.setattr(catalog, "models", lambda: {"gpt-oss-20b": pinned})
-    text = writer.write(PresetRequest(models=("gpt-oss-20b",), gpu="l4", prefetch=True))
-    assert spec(text)["modelRevision"] == "0123abc"
-    assert pod(text)["initContainers"][0]["args"][1:] == ["--revision", "0123abc"]
-    assert "modelRevision" not in spec(writer.write(PresetRequest(models=("gpt-oss-20b",), gpu="l4", weights="/srv/models")))
+@pytest.mark.parametrize(("checkpoint", "workaround"), WORKAROUNDS)
+def test_the_workaround_of_a_known_issue_is_in_the_preset_and_changes_the_engine(checkpoint: str, workaround: str) -> None:
+    text = writer.write(PresetRequest(models=(checkpoint,), gpu="h200"))
+    assert f"      #   Values that avoid it: {workaround}\n" in text
+    assert pod(text) != pod(f"{text}\n{workaround}\n")
+
+
+def test_known_issues_of_other_weights_are_left_out() -> None:
+    tensor_scales = "one scale for each tensor"
+    assert tensor_scales in writer.write(PresetRequest(models=("llama33-70b",), gpu="h200"))
+    assert tensor_scales not in writer.write(PresetRequest(models=("meta-llama/Llama-3.3-70B-Instruct",), gpu="h200", gpus=2, token_secret="hub"))
 
 
 def smallest(model: str) -> PresetRequest:
     """Return a preset of the model for the fewest, then the smallest GPUs that fit it."""
     found = catalog.models()[model]
-    token = "hub" if found.license.gated else ""
+    token = "hub" if found.checkpoints[0].gated else ""
     for gpus in (1, 2, 4, 8):
         for gpu in sorted(catalog.gpus().values(), key=lambda item: item.memory):
             request = PresetRequest(models=(model,), gpu=gpu.name, gpus=gpus, context=8192, token_secret=token)

@@ -122,6 +122,12 @@ def preset(
     token_secret: Annotated[
         str, typer.Option(help="A Secret with your Hugging Face token (key: token), for gated models.", rich_help_panel=WEIGHTS_PANEL)
     ] = "",
+    revision: Annotated[
+        str,
+        typer.Option(
+            help="Commit, tag or branch of the repository, for example main. By default the commit that the catalog names.", rich_help_panel=WEIGHTS_PANEL
+        ),
+    ] = "",
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Write to this file instead of the terminal.", rich_help_panel=OUTPUT_PANEL)] = None,
     force: options.Force = False,
 ) -> None:
@@ -134,7 +140,7 @@ def preset(
 
       scout-chat preset gpt-oss-120b --gpu a100-80 --gpus 2 -o model.yaml
       scout-chat preset gpt-oss-120b@a100-80 qwen36-27b@l40s -o models.yaml
-      scout-chat preset llama33-70b --gpu h200 --token-secret hf-token
+      scout-chat preset gemma3-27b --gpu h100-80 --token-secret hf-token
     """
     from scout_chat.presets import writer
     from scout_chat.presets.request import PresetRequest
@@ -154,6 +160,7 @@ def preset(
         prefetch=prefetch,
         offline=offline,
         token_secret=token_secret,
+        revision=revision,
         release=release,
     )
     text = writer.write(request)

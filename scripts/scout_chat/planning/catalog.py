@@ -21,23 +21,27 @@ class _Strict(BaseModel):
 
 
 class KnownIssue(_Strict):
-    """A problem that others had with a model, and where they describe it."""
+    """A problem that others had with a model or a checkpoint, and where they describe it. ``workaround``: values that avoid it, as YAML."""
 
     issue: str
+    workaround: str = ""
     source: str
 
 
 class Checkpoint(_Strict):
     """One repository of weights on the Hugging Face Hub.
 
-    ``disk``: gigabytes (10^9 bytes) of the files that vLLM loads. ``loaded``: GiB in GPU memory, as vLLM logs it ("Model loading took").
-    ``loadedOn``: the same for compute capabilities whose kernels need another layout of the weights. ``source``: where these sizes come
-    from. ``capability``: the lowest compute capability that the kernels of its quantization support. ``ignore``: glob patterns of
-    duplicate files. ``repository``: total size in GB including them.
+    ``revision``: the newest commit that public sources name, looked up in November 2026; ``main`` if none was found. ``gated``: the Hub
+    serves the files only to accounts that accepted the license, so the download needs a token. ``disk``: gigabytes (10^9 bytes) of the
+    files that vLLM loads. ``loaded``: GiB in GPU memory, as vLLM logs it ("Model loading took"). ``loadedOn``: the same for compute
+    capabilities whose kernels need another layout of the weights. ``source``: where these sizes come from. ``capability``: the lowest
+    compute capability that the kernels of its quantization support. ``ignore``: glob patterns of duplicate files. ``repository``: total
+    size in GB including them.
     """
 
     id: str
     revision: str = "main"
+    gated: bool = False
     quantization: str
     disk: float
     loaded: float
@@ -46,11 +50,17 @@ class Checkpoint(_Strict):
     ignore: tuple[str, ...] = ()
     repository: float = 0
     source: str
+    knownIssues: tuple[KnownIssue, ...] = ()
 
     @property
     def name(self) -> str:
         """The repository's name without its owner."""
         return self.id.rpartition("/")[2]
+
+    @property
+    def page(self) -> str:
+        """The repository's page on the Hugging Face Hub."""
+        return f"https://huggingface.co/{self.id}"
 
     def loaded_gib(self, capability: str) -> float:
         """Return the GiB that all weights take in the memory of GPUs of this compute capability."""
@@ -58,10 +68,9 @@ class Checkpoint(_Strict):
 
 
 class License(_Strict):
-    """``gated``: the Hugging Face Hub gives the weights only to accounts that accepted the license, so the download needs a token."""
+    """The terms of a model's weights. ``source``: the page that states them."""
 
     name: str
-    gated: bool = False
     source: str
 
 
@@ -100,6 +109,10 @@ class Model(_Strict):
     def longest(self) -> int:
         """The longest context that the model supports, in tokens."""
         return self.context or self.architecture.context
+
+    def issues(self, checkpoint: Checkpoint) -> tuple[KnownIssue, ...]:
+        """Return the known issues of the model with these weights."""
+        return checkpoint.knownIssues + self.knownIssues
 
 
 class Gpu(_Strict):
@@ -195,5 +208,5 @@ def generated_files() -> dict[Path, str]:
     for model in models().values():
         for checkpoint in model.checkpoints:
             facts = f"quantization: {checkpoint.quantization}, context: {model.longest}, heads: {model.architecture.heads}"
-            lines.append(f"{checkpoint.id}: {{{facts}, gated: {str(model.license.gated).lower()}}}")
+            lines.append(f"{checkpoint.id}: {{{facts}, gated: {str(checkpoint.gated).lower()}}}")
     return {CHART / "files" / "models.yaml": "\n".join(lines) + "\n"}

@@ -41,7 +41,9 @@ def text(plan: Plan) -> str:
         "",
         _verdict(plan, each),
     ]
-    lines += [f"Known issue: {known.issue} ({known.source})" for known in request.model.knownIssues]
+    for known in request.model.issues(request.checkpoint):
+        avoid = f". Values that avoid it: {known.workaround}" if known.workaround else ""
+        lines.append(f"Known issue: {known.issue}{avoid} ({known.source})")
     return "\n".join(lines)
 
 

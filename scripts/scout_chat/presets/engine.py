@@ -50,6 +50,11 @@ class Engine:
         return self.plan.request.checkpoint
 
     @property
+    def revision(self) -> str:
+        """The commit, tag or branch of the repository whose weights the engine loads."""
+        return self.request.revision or self.checkpoint.revision
+
+    @property
     def gpu(self) -> Gpu | None:
         return self.plan.request.gpu
 
@@ -178,16 +183,16 @@ def _engine(request: PresetRequest, target: Target) -> Engine:
 
 
 def _check_deployable(request: PresetRequest, model: Model, checkpoint: Checkpoint) -> None:
-    """Raise UserError if the Service's name would be too long, or a gated model has no source of its weights."""
+    """Raise UserError if the Service's name would be too long, or a gated repository would be downloaded without a token."""
     over = len(request.release) + len(model.name) + SERVICE_NAME_EXTRA - SERVICE_NAME_MAX
     if over > 0:
         raise UserError(
             f"release name {request.release!r} and model name {model.name!r} together are {over} characters too long", "Choose a shorter release name."
         )
-    if model.license.gated and not (request.token_secret or request.weights or request.offline):
+    if checkpoint.gated and not (request.token_secret or request.weights or request.offline):
         raise UserError(
             f"{checkpoint.id} is gated: the Hugging Face Hub serves it only to accounts that accepted the {model.license.name}",
-            f"Accept it at {model.license.source}, put a token into a Secret (key token), and set --token-secret NAME.",
+            f"Accept it at {checkpoint.page}, put a token into a Secret (key token), and set --token-secret NAME.",
         )
 
 

@@ -40,6 +40,7 @@ class PresetRequest(BaseModel):
     prefetch: bool = False
     offline: bool = False
     token_secret: str = ""
+    revision: str = ""
     release: str = "chat"
 
     def command(self) -> str:
@@ -76,6 +77,20 @@ class PresetRequest(BaseModel):
             )
         if (self.weights or self.offline) and (unused := self._first_given("prefetch", "token_secret")):
             raise UserError(f"{unused} has no effect with --weights or --offline, because nothing is downloaded", "Remove one of the options.")
+        self._check_revision()
+
+    def _check_revision(self) -> None:
+        if not self.revision:
+            return
+        if not re.fullmatch(r"[A-Za-z0-9][\w./-]*", self.revision):
+            raise UserError(f"--revision {self.revision!r} is not the name of a commit, a tag or a branch", "For example: main")
+        if self.weights:
+            raise UserError("--revision has no effect with --weights, because a folder has no revisions", "Remove one of the options.")
+        if len(self.models) > 1 and self.revision != "main":
+            raise UserError(
+                f"--revision {self.revision} is of one repository, but the preset has {len(self.models)}",
+                "Write it without --revision, and set engines.<name>.modelRevision in your values.",
+            )
 
     def _given(self, name: str) -> bool:
         return bool(getattr(self, name) != type(self).model_fields[name].default)

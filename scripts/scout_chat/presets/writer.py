@@ -74,8 +74,8 @@ def _row(name: str, engine: Engine) -> str:
     cells = [
         f"[{name}](../../values/{name}.yaml)",
         model.title,
-        f"{engine.checkpoint.id}, {engine.checkpoint.disk:g} GB",
-        f"{model.license.name}{', gated' if model.license.gated else ''}",
+        f"{engine.checkpoint.id}{'' if engine.weights_mount else f' at {engine.revision[:7]}'}, {engine.checkpoint.disk:g} GB",
+        f"{model.license.name}{', gated' if engine.checkpoint.gated else ''}",
         str(planned.tensor_parallel if planned.gpu else 0),
         str(planned.context),
         ", ".join(chats) or f"{engine.plan.concurrent_chats} cpu",
