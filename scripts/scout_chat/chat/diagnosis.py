@@ -19,6 +19,13 @@ CAUSES = {
     r"GiB KV cache is needed|available KV cache memory|No available memory for the cache blocks": (
         "the context does not fit beside the weights: lower engine.maxModelLen or engine.maxNumSeqs, or raise engine.gpuMemoryUtilization"
     ),
+    r"exceeds available Mamba cache blocks": "the KV cache has fewer blocks than sequences: lower engine.maxNumSeqs",
+    r"User-specified max_model_len .* is greater": "the context is longer than the model supports: lower engine.maxModelLen",
+    r"Free memory on device .* is less than": "another process uses the GPU: stop it, or lower engine.gpuMemoryUtilization",
+    r"Failed to infer device type": (
+        "the container sees no GPU: on k3s and RKE2 set vllm-stack.servingEngineSpec.runtimeClassName to nvidia, elsewhere check the device plugin"
+    ),
+    r"driver on your system is too old": f"the node's NVIDIA driver is older than the image's CUDA: update it, or append -cu129 to {ENTRY}.tag",
     r"out of memory|OutOfMemoryError": (
         "the GPU's memory is full: lower engine.gpuMemoryUtilization, engine.maxNumSeqs or engine.maxModelLen, or use a larger GPU"
     ),
