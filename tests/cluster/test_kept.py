@@ -23,7 +23,7 @@ from tests.support.releases import deploy, forwarded, own_namespace
 pytestmark = [pytest.mark.charts, pytest.mark.random_order(disabled=True)]
 
 ROLL_BACK = {"helm": "--rollback-on-failure", "helm3": "--atomic"}
-# The command of docs/operate/change.md and of the notes.
+# The command of docs/operate/upgrade.md and of the notes.
 DELETE = ("delete", "pvc,secret", "-l", "app.kubernetes.io/instance=chat")
 
 
@@ -107,6 +107,6 @@ def test_a_change_of_preset_keeps_every_volume(helm: str, provider: Provider) ->
 
 
 def test_the_command_that_deletes_everything_is_in_the_documents() -> None:
-    for path in (CHART / "templates/NOTES.txt", ROOT / "README.md", ROOT / "docs/operate/change.md"):
+    for path in (CHART / "templates/NOTES.txt", ROOT / "README.md", ROOT / "docs/operate/upgrade.md"):
         text = path.read_text()
         assert " ".join(DELETE).rpartition("=")[0] in text

@@ -213,7 +213,7 @@ def refusals() -> list[tuple[str, str]]:
     """Return the arguments of each `helm install` that the documents show as refused, with the message that they show."""
     found = []
     for path in DOCUMENTS:
-        for block in re.findall(r"^```\n(\$ helm install.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL):
+        for block in re.findall(r"^```console\n(\$ helm install.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL):
             found += re.findall(r"^\$ helm install (.*)\n(Error: (?:.+\n)+)", block, re.MULTILINE)
     return found
 

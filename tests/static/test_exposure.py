@@ -1,6 +1,6 @@
 """Proves: every way to reach Open WebUI or an engine from outside the cluster is encrypted, allowed explicitly, or refused.
 
-docs/start/sign-in.md has the same table. It does not prove that an ingress controller or a firewall behaves so.
+docs/start/expose.md has the same table. It does not prove that an ingress controller or a firewall behaves so.
 """
 
 from dataclasses import replace
@@ -31,7 +31,7 @@ def load_balancer(at: str) -> tuple[str, ...]:
 
 
 ROUTE = "open-webui.route.parentRefs[0].name=gateway"
-# Values that expose Open WebUI or an engine, and the message that refuses them; empty if they install. docs/start/sign-in.md has this table.
+# Values that expose Open WebUI or an engine, and the message that refuses them; empty if they install. docs/start/expose.md has this table.
 EXPOSED: list[tuple[tuple[str, ...], str]] = [
     *[(("open-webui.service.type=ClusterIP", *url), "") for url in ((), (HTTP,), (TLS,))],
     *[((f"open-webui.service.type={kind}",), "global.chat.url is empty") for kind in ("NodePort", "LoadBalancer")],

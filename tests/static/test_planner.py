@@ -326,7 +326,8 @@ def code_blocks(document: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", (ROOT / "docs" / document).read_text(), re.MULTILINE | re.DOTALL)
 
 
-SHOWN = [block for block in code_blocks("explain/planner.md", "") if block.startswith("$ .venv/bin/scout-chat plan")]
+PAGES = ("explain/planner.md", "explain/sizing.md")
+SHOWN = [block for page in PAGES for block in code_blocks(page, "console") if block.startswith("$ .venv/bin/scout-chat plan")]
 
 
 @pytest.mark.parametrize("block", SHOWN, ids=lambda block: block.splitlines()[0].removeprefix("$ .venv/bin/scout-chat "))

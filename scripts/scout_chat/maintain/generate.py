@@ -6,7 +6,7 @@ from pathlib import Path
 
 from scout_chat.chart import archives, upstream
 from scout_chat.core.paths import ROOT
-from scout_chat.maintain import cli_reference
+from scout_chat.maintain import cli_reference, image_reference
 from scout_chat.planning import catalog, picture
 from scout_chat.presets import writer
 from scout_chat.values import docs, schema
@@ -30,6 +30,7 @@ SOURCES: tuple[Callable[[], Files], ...] = (
     schema.generated_files,
     docs.generated_files,
     cli_reference.generated_files,
+    image_reference.generated_files,
 )
 
 
