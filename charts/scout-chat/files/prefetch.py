@@ -1,11 +1,11 @@
-"""Downloads and verifies a model's weights into the Hugging Face cache before an engine starts (docs/operate/weights.md).
+"""Download and verify a model's weights into the Hugging Face cache before an engine starts (docs/operate/weights.md).
 
     python3 prefetch.py openai/gpt-oss-120b --revision main --ignore 'original/*'
 
-Reads HF_HOME (/data), HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE as vLLM does. Whatever stops it, the next run goes on from there:
-a file comes in as blobs/<checksum>.part, which the next run continues, and gets its name once size and checksum are right.
-Ends with 0, or with one line that says what to do, and: 2 arguments, 3 no access, 4 not found, 5 no network, 6 no room, 7 wrong
-content, 8 offline and not there.
+Reads HF_HOME (/data), HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE as vLLM does. An interrupted run can be repeated: a file is written as
+blobs/<checksum>.part, which the next run resumes, and is renamed once its size and checksum are right.
+Exits with 0, or with one line that says what to do, and: 2 arguments, 3 no access, 4 not found, 5 no network, 6 disk full, 7 wrong
+content, 8 offline and incomplete.
 """
 
 import argparse
@@ -50,14 +50,14 @@ NEVER = [
     *("original/*", "metal/*", "onnx/*", "openvino/*", "coreml/*"),
     *("*.onnx", "*.onnx_data", "*.h5", "*.msgpack", "*.tflite", "*.ckpt", "*.ot"),
 ]
-# The hub serves larger files over Xet alone.
+# The Hugging Face Hub serves larger files only over Xet.
 LARGEST_OVER_HTTP = 50 * 10**9
 CONNECTIONS = 8
 GB = 10**9
 
 
 class Fail(Exception):
-    """What ends the run, in one sentence, with its exit status."""
+    """An error that ends the run: one sentence, and the exit status."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -66,7 +66,7 @@ class Fail(Exception):
 
 @dataclass(frozen=True)
 class File:
-    """A file of the repository. ``digest``: sha256 of a large file, git's checksum of a small one, or empty where the hub tells none."""
+    """A file of the repository. ``digest``: sha256 of a large file, git's checksum of a small one, or empty if the hub sends none."""
 
     name: str
     size: int
@@ -94,7 +94,7 @@ def matches(name: str, patterns: list[str]) -> bool:
 
 
 def choose(names: list[str], allow: list[str], ignore: list[str]) -> list[str]:
-    """What is downloaded: of the weights one format, or those that `allow` names; and every other file that is not ignored."""
+    """Return the files to download: the weights in one format, or those that `allow` matches, and every other file that is not ignored."""
     names = [name for name in names if not matches(name, ignore)]
     weights = [name for name in names if matches(name, FORMATS + NEVER)]
     if allow:
@@ -113,7 +113,7 @@ class Prefetch:
         self.folder = Path(constants.HF_HUB_CACHE) / f"models--{self.repository.replace('/', '--')}"
         self.blobs = self.folder / "blobs"
         self.marker = self.folder / "prefetch.json"
-        self.trusted: dict[str, list] = {}  # what was verified: name to size and checksum, as in the marker
+        self.trusted: dict[str, list] = {}  # verified files, as in the marker: name to size and checksum
         self.lock = threading.Lock()
         self.busy: dict[str, threading.Lock] = {}
         self.commit = ""
@@ -122,38 +122,38 @@ class Prefetch:
         self.blobs.mkdir(parents=True, exist_ok=True)
         with self.alone():
             if self.is_there():
-                return say(f"{self.repository} {self.revision} ({self.commit[:12]}) is there, as verified before: nothing to do")
+                return say(f"{self.repository} {self.revision} ({self.commit[:12]}) was downloaded and verified before: nothing to do")
             files = self.list_files()
             self.clear_litter()
-            # What was verified in an earlier run is not read again.
+            # Files that an earlier run verified are not read again.
             missing = [file for file in files if not self.is_verified(file)]
             self.check_room(missing)
             self.fetch_all(files, missing)
-            # The name of the revision comes last: until then no engine takes the snapshot for it.
+            # The reference is written last, so that no engine uses an incomplete snapshot.
             if self.revision != self.commit:
                 self.write(self.folder / "refs" / self.revision, self.commit)
             self.note(complete=True)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Engines that share a volume wait for the first of them."""
+        """Hold the volume's lock: of several engines that share it, one downloads and the others wait."""
         with (self.folder / ".prefetch.lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                say("another pod downloads to this volume: waiting for it")
+                say("another pod is downloading to this volume: waiting for it")
                 fcntl.flock(lock, fcntl.LOCK_EX)
             except OSError as error:
-                say(f"this volume has no locks ({error}): going on without")
+                say(f"this volume does not support locks ({error}): continuing without")
             yield
 
-    # What is known without the network
+    # Without the network
 
     def path(self, name: str) -> Path:
         return self.folder / "snapshots" / self.commit / name
 
     def is_there(self) -> bool:
-        """Whether the marker of this revision and these patterns is complete, and each file of it has its size."""
+        """Return whether the marker is complete for this revision and these patterns, and each of its files has its size."""
         with suppress(OSError, ValueError, KeyError):
             marker = json.loads(self.marker.read_text())
             self.commit, self.trusted = marker["commit"], marker["files"]
@@ -162,7 +162,7 @@ class Prefetch:
             if same and marker["complete"] and not gone:
                 return True
             if gone:
-                say(f"{gone[0]} is gone or has another size since it was verified")
+                say(f"{gone[0]} is missing or has another size than when it was verified")
         return False
 
     def has_size(self, name: str, size: int) -> bool:
@@ -177,7 +177,7 @@ class Prefetch:
         self.write(self.marker, json.dumps({**known, "complete": complete, "files": self.trusted}, indent=1))
 
     def write(self, path: Path, text: str) -> None:
-        """Whole or not at all, also when the node loses power."""
+        """Write the file completely or not at all, even if the node loses power."""
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f".{path.name}.part")
         with part.open("w") as stream:
@@ -187,9 +187,9 @@ class Prefetch:
         part.replace(path)
 
     def check_offline(self) -> None:
-        """Without the network: the marker, or else config.json and every file of weights that an index names."""
+        """Check the volume without the network: by the marker, or else that config.json and every weight file of an index exist."""
         if self.is_there():
-            return say(f"offline: {self.repository} {self.revision} ({self.commit[:12]}) is there, as verified before")
+            return say(f"offline: {self.repository} {self.revision} ({self.commit[:12]}) was downloaded and verified before")
         reference = self.folder / "refs" / self.revision
         self.commit = reference.read_text().strip() if reference.is_file() else self.revision
         root = self.path("")
@@ -202,8 +202,8 @@ class Prefetch:
             lacking += sorted(min(shards, key=len))
         if lacking or not weights:
             what = f"lacks {', '.join(lacking[:3])}" if names and lacking else "has no weights"
-            raise Fail(OFFLINE, f"HF_HUB_OFFLINE is set, but {root} {what}: fill the volume (docs/operate/weights.md), or let this pod reach the hub once")
-        say(f"offline: {self.repository} {self.revision} ({self.commit[:12]}) is there with {len(weights)} files of weights; their checksums are not known")
+            raise Fail(OFFLINE, f"HF_HUB_OFFLINE is set, but {root} {what}: fill the volume (docs/operate/weights.md), or let this pod reach the Hugging Face Hub once")
+        say(f"offline: {self.repository} {self.revision} ({self.commit[:12]}) has {len(weights)} weight files, whose checksums are unknown")
 
     # With the network
 
@@ -217,29 +217,29 @@ class Prefetch:
         of_name = {item.rfilename: item for item in info.siblings}
         chosen = choose(list(of_name), self.allow, self.ignore)
         if not chosen:
-            raise Fail(MISSING, f"{self.repository} has no weights that --allow and --ignore leave: it has {', '.join(sorted(of_name)[:12])}")
+            raise Fail(MISSING, f"{self.repository} has no weights that match --allow and --ignore: it has {', '.join(sorted(of_name)[:12])}")
         self.trusted = {name: known for name, known in self.trusted.items() if name in chosen}
         files = []
         for item in map(of_name.get, chosen):
             digest = (item.lfs.sha256 if item.lfs else item.blob_id) or ""
             if item.size is None:
-                raise Fail(NETWORK, f"{self.endpoint} tells no sizes for {self.repository}: it is no mirror of the hub that this program can use")
+                raise Fail(NETWORK, f"{self.endpoint} sends no file sizes for {self.repository}: use a mirror of the Hugging Face Hub that does")
             files.append(File(item.rfilename, item.size, digest, bool(item.lfs)))
         if unknown := [file.name for file in files if not file.digest]:
-            say(f"{self.endpoint} tells no checksum of {len(unknown)} files: their size alone is verified")
+            say(f"{self.endpoint} sends no checksum for {len(unknown)} files: only their size is verified")
         total = sum(file.size for file in files)
         say(f"{self.repository} {self.revision} is {self.commit[:12]}: {len(files)} of {len(of_name)} files, {total / GB:.2f} GB")
         return files
 
     def clear_litter(self) -> None:
-        """Parts of a killed engine's download, which the hub's library does not continue and never removes."""
+        """Remove partial files of an interrupted download, which huggingface_hub neither resumes nor removes."""
         for path in self.blobs.glob("*.incomplete"):
             if time.time() - path.stat().st_mtime > 600:
-                say(f"removing {path.name}, {path.stat().st_size / GB:.2f} GB of a download that nothing continues")
+                say(f"removing {path.name}, {path.stat().st_size / GB:.2f} GB of a download that cannot be resumed")
                 path.unlink(missing_ok=True)
 
     def have(self, file: File) -> int:
-        """Bytes of the file on the volume, whole or in part."""
+        """Return the bytes of the file on the volume, complete or not."""
         for path in (self.path(file.name), self.blob(file), self.part(file)):
             with suppress(OSError):
                 return min(path.stat().st_size, file.size)
@@ -255,16 +255,16 @@ class Prefetch:
         need = sum(file.size - self.have(file) for file in missing)
         free = shutil.disk_usage(self.folder).free
         if need > free:
-            raise Fail(DISK, f"{need / GB:.2f} GB are still to come, but the volume has {free / GB:.2f} GB free: make pvcStorage larger, or empty the volume")
+            raise Fail(DISK, f"{need / GB:.2f} GB are still to be downloaded, but the volume has {free / GB:.2f} GB free: raise engine.pvcStorage, or delete files on the volume")
 
     def fetch_all(self, files: list[File], missing: list[File]) -> None:
         start, total = sum(map(self.have, files)), sum(file.size for file in files)
         if start:
-            say(f"{start / GB:.2f} GB are on the volume already")
+            say(f"{start / GB:.2f} GB are already on the volume")
         began, said = time.monotonic(), 0.0
         self.busy = {file.digest: threading.Lock() for file in missing}
         pool = concurrent.futures.ThreadPoolExecutor(CONNECTIONS)
-        # The large ones first: the last one to end is then a small one.
+        # Large files first, so that no large file is left for the end.
         waiting = {pool.submit(self.fetch, file) for file in sorted(missing, key=lambda file: -file.size)}
         while waiting:
             done, waiting = concurrent.futures.wait(waiting, timeout=1, return_when=concurrent.futures.FIRST_EXCEPTION)
@@ -276,9 +276,9 @@ class Prefetch:
                 say(f"{progress(have, total, have - start, said - began)}; {len(self.trusted)} of {len(files)} files verified")
 
     def fetch(self, file: File) -> None:
-        """The file in its place, verified. Wrong content is thrown away and asked for once more."""
+        """Download and verify the file. Wrong content is deleted and downloaded once more."""
         path = self.path(file.name)
-        # Two names for the same content are one download.
+        # Two names of the same content are one download.
         with self.busy[file.digest]:
             for attempt in (1, 2):
                 if file.is_right(path) if path.is_file() else self.patiently(file.name, lambda: self.download(file), lambda: self.have(file)):
@@ -286,31 +286,31 @@ class Prefetch:
                 for wrong in (path.resolve(), path, self.blob(file), self.part(file)):
                     wrong.unlink(missing_ok=True)
                 if attempt == 2:
-                    proxy = f"what does a proxy or mirror at {self.endpoint} do to it?"
-                    raise Fail(CORRUPT, f"{file.name} came twice with a content that has not the hub's checksum {file.digest}: {proxy}")
-                say(f"{file.name} has not the hub's checksum: removed, and asked for again")
+                    proxy = f"check the proxy or the mirror at {self.endpoint}"
+                    raise Fail(CORRUPT, f"{file.name} was downloaded twice, and twice its checksum was not {file.digest}: {proxy}")
+                say(f"{file.name} has a wrong checksum: deleted it, downloading it again")
         with self.lock:
             self.trusted[file.name] = [file.size, file.digest]
             self.note()
 
     def download(self, file: File) -> bool:
-        """Whether what came is right."""
+        """Download the file, and return whether its content is right."""
         streamed = file.large and file.size <= LARGEST_OVER_HTTP
         if streamed and not self.stream(file):
             return False
-        # Links the blob that is there into the snapshot; what is not there it downloads.
+        # Links an existing blob into the snapshot, or downloads it.
         path = hf_hub_download(self.repository, file.name, revision=self.commit)
         return streamed or file.is_right(Path(path))
 
     def stream(self, file: File) -> bool:
-        """Goes on with blobs/<checksum>.part. The library begins each file anew, so the part is kept here and it only transfers."""
+        """Resume blobs/<checksum>.part. huggingface_hub restarts every file, so this keeps the part and only transfers with it."""
         url, part = hf_hub_url(self.repository, file.name, revision=self.commit), self.part(file)
         metadata, headers = get_hf_file_metadata(url), build_hf_headers()
         blob = self.blobs / (metadata.etag or file.digest)
         if blob.exists():
             return file.is_right(blob)
         if urlsplit(metadata.location).netloc != urlsplit(url).netloc:
-            headers.pop("authorization", None)  # a token is the hub's business, not its CDN's
+            headers.pop("authorization", None)  # the token is for the hub, not for its CDN
         if part.exists() and part.stat().st_size > file.size:
             part.unlink()
         with part.open("ab") as stream:
@@ -323,7 +323,7 @@ class Prefetch:
         return True
 
     def patiently(self, what: str, action: Callable, came: Callable[[], int] = lambda: 0):
-        """Does it again while the network is at fault and, for `patience` seconds, nothing comes."""
+        """Repeat the action after network errors, until nothing has been received for `patience` seconds."""
         delay, have, deadline = 2, came(), time.monotonic() + self.patience
         while True:
             try:
@@ -334,12 +334,12 @@ class Prefetch:
                     delay, have, deadline = 2, now, time.monotonic() + self.patience
                 if time.monotonic() + delay > deadline:
                     raise Fail(NETWORK, f"{what}: {reason}. Can this pod reach {self.endpoint} (proxy, networkPolicy.weightsTo, HF_ENDPOINT)?") from None
-                say(f"{what}: {reason}; again in {delay} s")
+                say(f"{what}: {reason}; retrying in {delay} s")
                 time.sleep(delay)
                 delay = min(2 * delay, 60)
 
     def network_reason(self, error: Exception) -> str:
-        """What the network did. Raises Fail, or the error itself, if it is not the network's fault."""
+        """Return the network error as text. Raises Fail, or the error itself, if it is another error."""
         if isinstance(error, Fail):
             raise error
         chain = [item for item in (error, error.__cause__, error.__context__) if item]
@@ -347,22 +347,22 @@ class Prefetch:
         for item in chain:
             status = getattr(getattr(item, "response", None), "status_code", 0)
             if isinstance(item, GatedRepoError):
-                had = "the account of its token has not accepted the licence" if os.environ.get("HF_TOKEN") else "there is no token"
+                had = "the token's account has not accepted the licence" if os.environ.get("HF_TOKEN") else "there is no token"
                 raise Fail(
-                    ACCESS, f"{self.repository} is gated and {had}: accept the licence at {page}, then name a Secret with that account's token in {token}"
+                    ACCESS, f"{self.repository} is gated and {had}: accept the licence at {page}, then set {token} from a Secret with that account's token"
                 )
             if isinstance(item, RevisionNotFoundError):
                 raise Fail(MISSING, f"{self.repository} has no revision {self.revision}: see {page}/tree/main, and set engine.modelRevision, for example main")
             if isinstance(item, RepositoryNotFoundError):
-                raise Fail(MISSING, f"{page} is not there, or is private and needs a token: check modelURL, or name a Secret in {token}")
+                raise Fail(MISSING, f"{page} does not exist, or is private and needs a token: check modelURL, or set {token} from a Secret")
             if status in (401, 403):
-                raise Fail(ACCESS, f"{self.endpoint} refuses the token (status {status}): renew it in the Secret of {token}")
+                raise Fail(ACCESS, f"{self.endpoint} refuses the token (status {status}): renew it in the Secret that {token} use")
             if status == 404:
                 raise Fail(MISSING, f"{self.endpoint} has no {urlsplit(str(item.response.url)).path}")
             if status and status < 500 and status not in (408, 416, 429):
-                raise Fail(NETWORK, f"{self.endpoint} answers with status {status}: is it a hub, or a proxy that refuses?")
+                raise Fail(NETWORK, f"{self.endpoint} answers with status {status}: check whether it is a Hugging Face Hub, and whether a proxy refuses")
             if isinstance(item, OSError) and item.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise Fail(DISK, "the volume is full: make pvcStorage larger, or empty it")
+                raise Fail(DISK, "the volume is full: raise engine.pvcStorage, or delete files on it")
             if isinstance(item, OSError) and item.filename:
                 raise Fail(DISK, f"the volume cannot be written: {item}")
         outside = {"httpx", "httpx2", "httpcore", "httpcore2", "requests", "urllib3", "ssl", "huggingface_hub"}
@@ -376,7 +376,7 @@ class Prefetch:
 def progress(have: int, total: int, came: int, seconds: float) -> str:
     rate = max(came, 0) / max(seconds, 0.001)
     left = f", {duration((total - have) / rate)} left" if rate > 0 and have < total else ""
-    # 100 is said of the whole alone.
+    # 100 % means complete.
     share = 100 if have >= total else min(99, have * 100 // total)
     return f"{share:3d} %  {have / GB:.2f} of {total / GB:.2f} GB, {rate / 10**6:.1f} MB/s{left}"
 
@@ -387,12 +387,12 @@ def duration(seconds: float) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Downloads and verifies a model's weights.", allow_abbrev=False)
+    parser = argparse.ArgumentParser(description="Download and verify a model's weights.", allow_abbrev=False)
     parser.add_argument("repository", help="owner/name on the hub")
     parser.add_argument("--revision", default="main", help="branch, tag or commit")
-    parser.add_argument("--allow", action="append", default=[], metavar="PATTERN", help="of the weights only these; small files always come")
-    parser.add_argument("--ignore", action="append", default=[], metavar="PATTERN", help="no such file, beside what vLLM would not load")
-    parser.add_argument("--patience", type=float, default=300, metavar="SECONDS", help="how long a silent hub is asked again")
+    parser.add_argument("--allow", action="append", default=[], metavar="PATTERN", help="download only these weights; small files are always downloaded")
+    parser.add_argument("--ignore", action="append", default=[], metavar="PATTERN", help="skip these files, in addition to those that vLLM does not load")
+    parser.add_argument("--patience", type=float, default=300, metavar="SECONDS", help="how long to retry while nothing is received")
     run = Prefetch(parser.parse_args())
     logging.set_verbosity_error()
     try:
@@ -407,7 +407,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    # The first process of a container has no default for this signal and would be waited for.
+    # Process 1 of a container has no default handler for this signal, so Kubernetes would wait for the grace period.
     signal.signal(signal.SIGTERM, lambda number, frame: os._exit(128 + number))
-    # Without waiting for transfers that still run.
+    # Do not wait for running transfers.
     os._exit(main())
