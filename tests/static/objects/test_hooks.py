@@ -5,12 +5,11 @@ It does not run a hook; ``helm test`` in the cluster tests does.
 
 import re
 from collections.abc import Iterator
-from itertools import chain
 
+from scout_chat.chart.objects import HOOK, annotations, references
 from scout_chat.chart.render import Case
 
-from tests.support.object_index import HOOK, Manifests, annotations
-from tests.support.references import references_by_field, references_of_pods
+from tests.support.object_index import Manifests
 from tests.support.rules import DROP, TEST, WEBUI, Defect, Found, Rule, assert_found, assert_holds
 
 WEIGHT = f"{HOOK}-weight"
@@ -36,7 +35,7 @@ def hooks(manifests: Manifests) -> Iterator[Found]:
         for key in notes.keys() & {WEIGHT, f"{HOOK}-delete-policy"} if HOOK not in notes else ():
             yield item, f"metadata.annotations: {key} without {HOOK}"
     named = {(item.kind, item.name): item for item in manifests.objects}
-    for item, where, kind, name, _, _ in chain(references_by_field(manifests), references_of_pods(manifests)):
+    for item, where, kind, name, _, _ in references(manifests.nodes, manifests.pods):
         user, used = annotations(item), annotations(named[kind, name]) if (kind, name) in named else {}
         if HOOK in used and HOOK not in user:
             yield item, f"{kind}/{name} is a hook, which is deleted, and this is none ({where})"

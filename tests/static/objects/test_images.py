@@ -22,8 +22,7 @@ FILE = ROOT / "tests" / "images.yaml"
 
 def images_of(swept: Manifests) -> set[str]:
     """Return every image that a container or an image volume uses."""
-    used = {part.get("image") or "" for pod in swept.pods for _, part in pod.containers}
-    return used | {volume["image"]["reference"] for pod in swept.pods for volume in pod.spec.get("volumes") or [] if "image" in volume}
+    return set().union(*(pod.images for pod in swept.pods))
 
 
 @cache

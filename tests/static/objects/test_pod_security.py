@@ -6,10 +6,11 @@ The rules are those of kubernetes.io/docs/concepts/security/pod-security-standar
 import re
 from collections.abc import Iterator
 
+from scout_chat.chart.objects import Pod
 from scout_chat.chart.render import Case
 from scout_chat.core.kubeyaml import KubeObject
 
-from tests.support.object_index import Manifests, Pod
+from tests.support.object_index import Manifests
 from tests.support.objects import one
 from tests.support.renders import rendered
 from tests.support.rules import DROP, ENGINE, MAIN, POD, TEST, WEBUI, Defect, Found, Rule, assert_found, assert_holds

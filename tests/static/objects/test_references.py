@@ -7,11 +7,12 @@ import re
 from collections.abc import Iterator
 from itertools import chain
 
+from scout_chat.chart.objects import FIELDS, Pod, Reference
+from scout_chat.chart.objects import references as named
 from scout_chat.chart.render import Case, Object
 from scout_chat.core.kubeyaml import KubeObject
 
-from tests.support.object_index import Manifests, Pod
-from tests.support.references import FIELDS, Reference, references_by_field, references_of_pods
+from tests.support.object_index import Manifests
 from tests.support.rules import (
     BINDING,
     ENVIRONMENT,
@@ -33,7 +34,7 @@ from tests.support.rules import (
 
 
 def references(manifests: Manifests) -> Iterator[Found]:
-    for item, where, kind, name, key, optional in chain(references_by_field(manifests), references_of_pods(manifests), _by_kind(manifests)):
+    for item, where, kind, name, key, optional in chain(named(manifests.nodes, manifests.pods), _by_kind(manifests)):
         body = manifests.get(kind, name)
         if optional or not name:
             continue
@@ -49,20 +50,18 @@ def references(manifests: Manifests) -> Iterator[Found]:
 
 def _by_kind(manifests: Manifests) -> Iterator[Reference]:
     for item in manifests.of("RoleBinding", "ClusterRoleBinding"):
-        yield item, "roleRef", item.body["roleRef"]["kind"], item.body["roleRef"]["name"], None, False
+        yield Reference(item, "roleRef", item.body["roleRef"]["kind"], item.body["roleRef"]["name"])
         for subject in item.body.get("subjects") or []:
             if subject["kind"] == "ServiceAccount" and subject["name"] != "default":
-                yield item, "subjects", "ServiceAccount", subject["name"], None, False
+                yield Reference(item, "subjects", "ServiceAccount", subject["name"])
     for item in manifests.of("HorizontalPodAutoscaler", "ScaledObject"):
         target = item.body["spec"]["scaleTargetRef"]
-        yield item, "spec.scaleTargetRef", target.get("kind", "Deployment"), target["name"], None, False
+        yield Reference(item, "spec.scaleTargetRef", target.get("kind", "Deployment"), target["name"])
     for item in manifests.of("StatefulSet"):
-        yield item, "spec.serviceName", "Service", item.body["spec"].get("serviceName") or "", None, False
+        yield Reference(item, "spec.serviceName", "Service", item.body["spec"].get("serviceName") or "")
     for item in manifests.of("Ingress"):
-        for entry in item.body["spec"].get("tls") or []:
-            yield item, "spec.tls", "Secret", entry.get("secretName") or "", None, False
         for service in _backends(item):
-            yield item, "spec.rules", "Service", service["name"], None, False
+            yield Reference(item, "spec.rules", "Service", service["name"])
 
 
 def _backends(item: Object) -> list[KubeObject]:

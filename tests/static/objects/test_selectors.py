@@ -5,10 +5,11 @@ It does not prove that a program listens there; the cluster tests do.
 
 from collections.abc import Iterator
 
+from scout_chat.chart.objects import Pod
 from scout_chat.chart.render import Case, Object
 from scout_chat.core.kubeyaml import KubeObject
 
-from tests.support.object_index import Manifests, Pod
+from tests.support.object_index import Manifests
 from tests.support.rules import DROP, NEW, POLICY, SERVICE, WEBUI, Defect, Found, Rule, assert_found, assert_holds, new, service_monitor
 
 
