@@ -11,11 +11,13 @@ import typer.main
 from scout_chat.chart.render import Case, render_all
 from scout_chat.chart.scenarios import scenario, scenarios
 from scout_chat.cli import app
+from scout_chat.core import kubeyaml
 from scout_chat.core.pins import pins
 from scout_chat.values.invalid import invalid_values
 
 from tests.support.commands import Command
 from tests.support.renders import HAVE_CHARTS
+from tests.support.values_files import Write
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -60,6 +62,17 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
         return status, printed.out + printed.err
 
     return run
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Write:
+    """Write values into mine.yaml, or into a file of another name. Returns its path."""
+
+    def write(name: str = "mine.yaml", **values: object) -> Path:
+        (tmp_path / name).write_text(kubeyaml.dump(values))
+        return tmp_path / name
+
+    return write
 
 
 @pytest.fixture(params=sorted(scenarios()))

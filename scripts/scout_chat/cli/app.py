@@ -7,12 +7,12 @@ from itertools import chain
 import typer
 from typer.core import TyperGroup
 
-from scout_chat.cli import chart, chat, cluster, maintain, planning, review, vllm
+from scout_chat.cli import chart, chat, check, cluster, maintain, planning, review, vllm
 from scout_chat.core.errors import UserError
 
 # The panels of the top help, each with its commands in the order in which a newcomer needs them.
 PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
-    "Choose a model and GPUs": {"plan": planning.plan, "preset": planning.preset, "calibrate": planning.calibrate},
+    "Choose a model and GPUs": {"plan": planning.plan, "preset": planning.preset, "check": check.check, "calibrate": planning.calibrate},
     "Try the chat, review an upgrade": {"chat": chat.app, "cluster": cluster.app, "diff": review.diff},
     "Change the chart": {
         "charts": chart.charts,
@@ -62,7 +62,7 @@ for panel, commands in PANELS.items():
 
 
 def main() -> None:
-    """Run a command line. A UserError is printed as one message and ends with status 1, an interruption with 130, a wrong option with 2."""
+    """Run a command line. A UserError is printed as one message and ends with its status, 1 or 2, an interruption with 130, a wrong option with 2."""
     try:
         sys.exit(app(prog_name="scout-chat"))
     except UserError as error:
@@ -73,4 +73,4 @@ def main() -> None:
         console.print(f"[red]Error:[/] {escape(str(error))}", soft_wrap=True)
         if error.hint:
             console.print(error.hint, markup=False, soft_wrap=True)
-        sys.exit(1)
+        sys.exit(error.status)

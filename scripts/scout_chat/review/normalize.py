@@ -20,6 +20,9 @@ HIDDEN = "(hidden)"
 # Random for each process, so that nobody can guess a hidden value by hashing candidates.
 _SALT = os.urandom(16)
 _SECRET_NAME = re.compile(r"(?i)passw|secret|credential|(api|private)[-_]?key(?!s)|token(?!s|i)")
+# Values of a chart: those that can be a secret, by their key and the key above, and those of them that only name a Secret.
+_SECRET_VALUE = re.compile(rf"{_SECRET_NAME.pattern}|api_?keys|access_?key|azure\.key$")
+_NAMES_A_SECRET = re.compile(r"(?i)existingsecret|secretname|pullsecret|fromsecret|secret(key)?ref")
 _HIDDEN_VALUE = re.compile(r"\(hidden [0-9a-f]{16}\)")
 # Characters that control a terminal, or change the direction of writing.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -40,6 +43,19 @@ def normalize(body: KubeObject) -> KubeObject:
     return normal
 
 
+def hide_secrets(value: Any, above: str = "", name: str = "") -> Any:
+    """Return values of a chart in which secrets are hidden. ``above``: the value's last two keys. ``name``: its variable or flag."""
+    if isinstance(value, dict):
+        variable = str(value["name"]) if isinstance(value.get("name"), str) and "value" in value else ""
+        key = above.rpartition(".")[2]
+        return {child: hide_secrets(held, f"{key}.{child}", variable if child == "value" else "") for child, held in value.items()}
+    if isinstance(value, list):
+        return [hide_secrets(item, above, flag) for item, flag in zip(value, _flags(value), strict=False)]
+    if value not in (None, "") and not isinstance(value, bool) and _SECRET_VALUE.search(above) and not _NAMES_A_SECRET.search(above):
+        return _hidden(value)
+    return _normal_text(value, name) if isinstance(value, str) else value
+
+
 def _normal(value: Any, name: str = "") -> Any:
     """Return the value as it is compared. ``name`` is the key, the variable or the flag that it belongs to."""
     if isinstance(value, dict):
@@ -48,10 +64,13 @@ def _normal(value: Any, name: str = "") -> Any:
         children = {str(key): _normal(child, variable if key == "value" else str(key)) for key, child in value.items()}
         return {key: child for key, child in children.items() if child is not None and child != [] and (child != {} or key not in MAPS)}
     if isinstance(value, list):
-        # In a command line the item before a value may be its flag.
-        flags = ["", *(item if isinstance(item, str) and item.startswith("--") else "" for item in value)]
-        return [_normal(item, flag) for item, flag in zip(value, flags, strict=False)]
+        return [_normal(item, flag) for item, flag in zip(value, _flags(value), strict=False)]
     return _normal_text(value, name) if isinstance(value, str) else value
+
+
+def _flags(items: list[Any]) -> list[str]:
+    """Return the flag of each item: in a command line the item before a value may be it."""
+    return ["", *(item if isinstance(item, str) and item.startswith("--") else "" for item in items)]
 
 
 def _normal_text(value: str, name: str) -> str:

@@ -51,6 +51,28 @@ def validate(arguments: list[str], release: str) -> list[str]:
     return [*errors, *_unknown_arguments(unparsed, known), *_check_combinations(vars(parsed)), *_check_registries(vars(parsed), known)]
 
 
+def values(arguments: list[str], release: str) -> dict[str, object]:
+    """Return the values of the given arguments as vLLM reads them, by names such as ``max_model_len``; the model is ``model_tag``.
+
+    Without what ``validate`` reports. Empty where argparse stops.
+    """
+    known, parser = recorded(release), _parser(release)
+    parser.errors = []
+    try:
+        parsed = vars(parser.parse_known_args(_gather_keys(_spell_out(arguments)))[0])
+    except argparse.ArgumentError:
+        return {}
+    read: dict[str, object] = {}
+    for name, argument in known.arguments.items():
+        key = name.removeprefix("--").replace("-", "_")
+        value = parsed.pop(key)
+        if isinstance(value, str) and not _check_value(argument, value, known):
+            read[key] = None if argument.optional and value in ("", "None") else CONVERTERS.get(argument.type, ("", str))[1](value)
+        elif not isinstance(value, str):
+            read[key] = value
+    return {key: value for key, value in (read | parsed).items() if value is not None and value is not False}
+
+
 class _Parser(argparse.ArgumentParser):
     """Collects invalid values in ``errors`` and goes on."""
 
