@@ -1,7 +1,7 @@
-"""Proves: every defect that docs/contribute/old-role.md lists has a test, which exists; the last tests are those that no other file has.
+"""Proves: every defect in tests/defects.yaml has a test, which exists; the last tests are those that no other file has.
 
-The document lists defects of the Ansible role that this chart replaces (R1, R2, ...) and of the vllm-stack chart (D1 to D20). This file
-does not prove that all defects are known.
+The defects are those of the Ansible role that this chart replaces (R1, R2, ...) and of the vllm-stack chart (D1 to D20). This file does not
+prove that all defects are known.
 """
 
 import json
@@ -19,77 +19,63 @@ from scout_chat.core import kubeyaml
 from scout_chat.core.kubeyaml import KubeObject
 from scout_chat.core.paths import CHART, PRESETS, ROOT
 from scout_chat.core.tools import tool
+from scout_chat.values.defects import Defect, defects
 from scout_chat.values.invalid import invalid_values
 
 from tests.support.objects import engine, engine_container, one
 from tests.support.renders import rendered
 
-DOCUMENT = ROOT / "docs" / "contribute" / "old-role.md"
-# How a row begins whose defect no test can prevent.
-WITHOUT_A_TEST = ("cannot be prevented here: ", "does not arise here: ")
 # Size of a model's repository in GB: the weights, and the copies that a preset does not download.
 REPOSITORIES = {"gpt-oss": 195, "gpt-oss-20b": 41, "qwq-32b": 19.3}
 
 
-def rows(text: str, letter: str) -> dict[str, list[str]]:
-    """Return the other cells of each row by its number."""
-    found = re.findall(rf"^\| ({letter}\d+) \| (.*) \|$", text, re.MULTILINE)
-    assert len({name for name, _ in found}) == len(found)
-    return {name: cells.split(" | ") for name, cells in found}
-
-
-def missing(cell: str) -> list[str]:
-    """Return the tests that a cell names and that do not exist; the whole cell if it names none."""
-    named = re.findall(r"`(tests/[^`]+)`", cell)
-    lost: list[str] = []
-    for name in named:
+def missing(defect: Defect) -> list[str]:
+    """Return the tests that a defect names and that do not exist. A defect without a test must say why."""
+    lost = [file for file in defect.refused if file not in invalid_values()]
+    for name in defect.tests:
         path, _, test = name.partition("::")
-        file = ROOT / path
-        if not file.exists() or (test and not re.search(rf"^def {test}\(", file.read_text(), re.MULTILINE)) or (not test and "/invalid-values/" not in path):
+        file = ROOT / "tests" / path
+        if not (test and file.is_file() and re.search(rf"^def {test}\(", file.read_text(), re.MULTILINE)):
             lost.append(name)
-    return lost if named or cell.startswith(WITHOUT_A_TEST) else [cell]
+    if not (defect.refused or defect.tests or defect.untested):
+        lost.append("a test, or the reason for none")
+    return lost
 
 
-def test_the_document_lists_the_defects_of_the_upstream_chart() -> None:
-    assert list(rows(DOCUMENT.read_text(), "D")) == [f"D{number}" for number in range(1, 21)]
+def test_the_defects_are_numbered_without_a_gap() -> None:
+    numbers = {letter: [name for name in defects() if name.startswith(letter)] for letter in "RD"}
+    assert len(numbers["R"]) > 30 and len(numbers["D"]) == 20
+    assert list(defects()) == [f"{letter}{number}" for letter, names in numbers.items() for number in range(1, len(names) + 1)]
+    assert [name for name, defect in defects().items() if bool(defect.assumed) != name.startswith("R")] == []
 
 
-def test_the_mistakes_of_the_role_are_numbered_without_a_gap() -> None:
-    table = rows(DOCUMENT.read_text(), "R")
-    assert len(table) > 30 and list(table) == [f"R{number}" for number in range(1, len(table) + 1)]
-
-
-def test_every_test_that_the_document_names_exists() -> None:
-    table = rows(DOCUMENT.read_text(), "R") | rows(DOCUMENT.read_text(), "D")
-    assert {name: missing(cells[-1]) for name, cells in table.items() if missing(cells[-1])} == {}
+def test_every_test_against_a_defect_exists() -> None:
+    assert {name: missing(defect) for name, defect in defects().items() if missing(defect)} == {}
 
 
 @pytest.mark.parametrize(
-    "cell",
+    "fields",
     [
-        "`tests/invalid-values/gone.yaml`",
-        "`tests/static/test_consistency.py::test_gone`",
-        "`tests/static/test_gone.py::test_x`",
-        "`tests/static/test_consistency.py`",
-        "Refused.",
-        "",
+        {"refused": ["gone"]},
+        {"tests": ["static/test_consistency.py::test_gone"]},
+        {"tests": ["static/test_gone.py::test_x"]},
+        {"tests": ["static/test_consistency.py"]},
+        {},
     ],
 )
-def test_a_test_that_does_not_exist_is_found(cell: str) -> None:
+def test_a_test_that_does_not_exist_is_found(fields: dict[str, list[str]]) -> None:
     """Planted defects."""
-    assert missing(cell) == [cell.strip("`")]
+    assert missing(Defect.model_validate({"happened": "x", "now": "y", **fields}))
 
 
-def test_invalid_values_and_the_document_name_the_same_defects() -> None:
-    """Each file under tests/invalid-values that names a defect is in that defect's row, and each file in a row of D names the defect."""
-    text = DOCUMENT.read_text()
-    defects = rows(text, "D")
+def test_invalid_values_and_defects_name_each_other() -> None:
+    """Each file under tests/invalid-values that names a defect is listed by it. Each file that a defect of the chart lists names the defect."""
     for name, mistake in invalid_values().items():
         said = set(re.findall(r"\bD\d+\b", mistake.defect))
-        shown = {row for row, cells in defects.items() if f"`tests/invalid-values/{name}.yaml`" in cells[-1]}
-        assert said == shown, f"tests/invalid-values/{name}.yaml says {mistake.defect!r}, docs/contribute/old-role.md names the file in {shown}"
+        listed = {number for number, defect in defects().items() if number.startswith("D") and name in defect.refused}
+        assert said == listed, f"tests/invalid-values/{name}.yaml says {mistake.defect!r}, but tests/defects.yaml lists it in {listed}"
         if "role:" in mistake.defect:
-            assert f"`tests/invalid-values/{name}.yaml`" in "".join(cells[-1] for cells in rows(text, "R").values()), name
+            assert any(name in defect.refused for defect in defects().values()), name
 
 
 def pod(objects: Iterable[Object]) -> KubeObject:

@@ -9,7 +9,7 @@ from scout_chat.core.paths import ROOT
 from scout_chat.maintain import cli_reference, image_reference
 from scout_chat.planning import catalog, picture
 from scout_chat.presets import writer
-from scout_chat.values import docs, schema
+from scout_chat.values import defects, docs, schema
 from scout_chat.vllm import release
 
 Files = dict[Path, str]
@@ -29,6 +29,7 @@ SOURCES: tuple[Callable[[], Files], ...] = (
     writer.generated_files,
     schema.generated_files,
     docs.generated_files,
+    defects.generated_files,
     cli_reference.generated_files,
     image_reference.generated_files,
 )
