@@ -28,6 +28,8 @@ from tests.support.commands import Command
 from tests.support.values_files import Write, preset_with
 
 GPT_OSS = PRESETS / "gpt-oss.yaml"
+# The scenarios that install values/examples.
+EXAMPLES = [name for name, case in scenarios().items() if any(file.startswith("examples/") for file in case.values)]
 RELEASE = pins().engine.gpu.release
 
 
@@ -80,10 +82,20 @@ def test_an_installation_with_an_identity_provider_is_good_and_lists_its_secrets
 
 
 @pytest.mark.charts
-@pytest.mark.parametrize("name", [name for name, case in scenarios().items() if any(file.startswith("examples/") for file in case.values)])
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_every_example_is_good(name: str) -> None:
     report = run.check([PRESETS / f"{file}.yaml" for file in scenarios()[name].values])
     assert report.findings == () and report.comparison
+
+
+@pytest.mark.charts
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_secrets_that_an_example_tells_to_create_are_those_that_must_exist(name: str) -> None:
+    """With the keys that the pods read. A certificate's Secret is created from its files."""
+    files = [PRESETS / f"{file}.yaml" for file in scenarios()[name].values]
+    created = set(re.findall(r"create secret generic ([\w-]+) --from-literal=([\w-]+)=", files[-1].read_text()))
+    needed = {(item.name, key) for item in run.check(files).requirements if item.kind == "Secret" for key in item.keys}
+    assert created <= needed
 
 
 @pytest.mark.charts
