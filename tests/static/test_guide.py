@@ -165,6 +165,13 @@ def test_every_object_of_every_scenario_is_in_the_reference(case: Case) -> None:
     assert [name for name in names if not any(re.fullmatch(pattern, name) for pattern in patterns)] == []
 
 
+def test_every_container_of_every_scenario_is_in_the_reference(case: Case) -> None:
+    _, _, below = (DOCS / "reference" / "objects.md").read_text().partition("\n## Containers\n")
+    pods = [item.body["spec"] if item.kind == "Pod" else item.body["spec"]["template"]["spec"] for item in rendered(case) if item.kind in ("Pod", "Deployment")]
+    names = {container["name"] for pod in pods for container in [*pod.get("initContainers", []), *pod["containers"]]}
+    assert {name for name in names if f"`{name}`" not in below} == set()
+
+
 def test_the_names_in_the_drawing_are_those_of_the_reference() -> None:
     drawn = "".join(ElementTree.parse(DOCS / "explain" / "architecture.svg").getroot().itertext())
     names = set(re.findall(r"\bR-[\w<>-]+", drawn))
