@@ -25,7 +25,7 @@ CAUSES = {
     r"Failed to infer device type": (
         "the container sees no GPU: on k3s and RKE2 set vllm-stack.servingEngineSpec.runtimeClassName to nvidia, elsewhere check the device plugin"
     ),
-    r"driver on your system is too old": f"the node's NVIDIA driver is older than the image's CUDA: update it, or append -cu129 to {ENTRY}.tag",
+    r"driver on your system is too old": "the node's NVIDIA driver is older than the image's CUDA: update it, or append -cu129 to the tag (engine.tag)",
     r"out of memory|OutOfMemoryError": (
         "the GPU's memory is full: lower engine.gpuMemoryUtilization, engine.maxNumSeqs or engine.maxModelLen, or use a larger GPU"
     ),
