@@ -5,13 +5,11 @@ What a command does is proven by the tests of the room that it calls.
 
 import inspect
 import re
-import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, get_type_hints
+from typing import get_type_hints
 
 import pytest
 import typer
@@ -22,9 +20,8 @@ from scout_chat.planning import picture
 from scout_chat.planning.planner import BATCHED_TOKENS
 from scout_chat.review import diff
 from scout_chat.review.report import Report
-from typer.core import TyperCommand, TyperGroup
 
-from tests.support.commands import Command
+from tests.support.commands import Command, built, leaves, parse
 
 # Exit statuses
 
@@ -95,23 +92,6 @@ def test_former_commands_are_gone(former: str, command: Command) -> None:
 # Help
 
 
-def built(application: typer.Typer) -> TyperGroup:
-    """The real parser of an application."""
-    group = typer.main.get_command(application)
-    assert isinstance(group, TyperGroup)
-    return group
-
-
-def leaves(group: TyperGroup, path: str = "") -> Iterator[tuple[str, TyperCommand]]:
-    """Every command that does something, with its name on the command line."""
-    for name, item in group.commands.items():
-        if isinstance(item, TyperGroup):
-            yield from leaves(item, f"{path} {name}".strip())
-        else:
-            assert isinstance(item, TyperCommand)
-            yield f"{path} {name}".strip(), item
-
-
 def examples(text: str) -> list[str]:
     """The examples of a help text: each line below "Example:" or "Examples:", without what a shell puts around the command."""
     _, _, listed = re.sub(r"^Example:$", "Examples:", text, flags=re.MULTILINE).partition("Examples:\n")
@@ -129,15 +109,6 @@ def faults(path: str, text: str) -> list[str]:
     if any(len(line) > 78 for paragraph in rest for line in paragraph.splitlines()):
         found.append("a line is longer than 78 characters, so a terminal of 80 wraps it")
     return found
-
-
-def parse(group: TyperGroup, line: str) -> dict[str, Any]:
-    """Parse a command line with the real parser and return the parameters, without running the command."""
-    parsed: dict[str, Any] = {}
-    for _, leaf in leaves(group):
-        leaf.callback = lambda **given: parsed.update(given)
-    group.main(shlex.split(line), prog_name="scout-chat", standalone_mode=False)
-    return parsed
 
 
 COMMANDS = dict(leaves(built(app.app)))

@@ -24,9 +24,8 @@ from scout_chat.core.tools import tool
 from scout_chat.values import docs, schema
 from scout_chat.values.keys import Key, sections
 
+from tests.support.documents import DOCUMENTS
 from tests.support.renders import chart
-
-DOCUMENTS = [ROOT / "README.md", CHART / "README.md", ROOT / "tests" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def all_keys() -> list[Key]:
