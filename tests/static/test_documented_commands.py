@@ -10,6 +10,7 @@ import re
 import subprocess
 from collections import Counter
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -150,7 +151,7 @@ def named(words: tuple[str, ...]) -> list[str]:
         return []
     kinds = r"(?:deploy(?:ment)?|service|svc|secret|configmap|pvc|pod|job)s?"
     found = [re.sub(rf"^{kinds}/", "", word) for word in words if re.match(rf"{kinds}/chat-", word)]
-    return found + [word for kind, word in zip(words, words[1:], strict=False) if re.fullmatch(kinds, kind) and word.startswith("chat-")]
+    return found + [word for kind, word in pairwise(words) if re.fullmatch(kinds, kind) and word.startswith("chat-")]
 
 
 @pytest.mark.parametrize("shell", [shell for shell in of("kubectl") if named(shell.words)], ids=label)
