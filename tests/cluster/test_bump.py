@@ -42,7 +42,7 @@ def clone(tmp_path: Path) -> Clone:
 def test_the_step_to_the_pinned_vllm_is_what_was_committed(clone: Clone) -> None:
     """From the CPU release for both images back to the commit: pins, record, chart, presets, documents and snapshots."""
     gpu, cpu = pins().engine.gpu, pins().engine.cpu
-    set_scalars(clone.folder / "schema/pins.yaml", {("engine", "gpu", "release"): cpu.release, ("engine", "gpu", "source"): '""'})
+    set_scalars(clone.folder / "schema/pins.yaml", {("engine", "gpu", "release"): cpu.release, ("engine", "gpu", "source"): ""})
     (clone.folder / f"schema/vllm/{gpu.release}.yaml").unlink()
     for command in ("generate", "snapshot"):
         assert clone.scout_chat(command).returncode == 0

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from scout_chat.chart import upstream
-from scout_chat.core import package_index
+from scout_chat.core import kubeyaml, package_index
 from scout_chat.core.errors import UserError
 from scout_chat.core.paths import CHART, ROOT, sha256
 from scout_chat.core.pins import pins
@@ -63,6 +63,9 @@ def test_a_value_of_a_yaml_file_is_replaced_and_nothing_else(tmp_path: Path) -> 
     file.write_text('# A comment.\na:   {b: 1.0, c: "x"} # of a\nlist:\n  - {name: one, v: 1}\n  - name: two\n    v: 2   # two\n')
     set_scalars(file, {("a", "c"): "y", ("list", 1, "v"): "10.2", ("a", "b"): "2.0"})
     assert file.read_text() == '# A comment.\na:   {b: 2.0, c: "y"} # of a\nlist:\n  - {name: one, v: 1}\n  - name: two\n    v: 10.2   # two\n'
+    for value in ("", "x"):
+        set_scalars(file, {("a", "b"): value})
+        assert kubeyaml.load(file.read_text())["a"]["b"] == value
     with pytest.raises(KeyError, match="a.nosuch"):
         set_scalars(file, {("a", "nosuch"): "1"})
 
