@@ -51,7 +51,9 @@ its digest if the whole manifest list is copied (`--all`).
 ## Tags
 
 A tag that moves, such as `latest`, is refused. `vllm/vllm-openai` has a variant for older NVIDIA drivers:
-[overlays/cuda-12.9](../../values/overlays/cuda-12.9.yaml) ([NVIDIA driver](../start/prerequisites.md#nvidia-driver)). No image was pulled by this project ([limitations](../explain/limitations.md)).
+[overlays/cuda-12.9](../../values/overlays/cuda-12.9.yaml) ([NVIDIA driver](../start/prerequisites.md#nvidia-driver)).
+
+No image was pulled by this project ([limitations](../explain/limitations.md)).
 """
 
 

@@ -90,4 +90,4 @@ def content(path: str) -> str:
         body = "\n".join(f"* [{entry.name}]({file.name}/{entry.name})" for entry in sorted(file.iterdir()))
     else:
         body = f"````{Path(path).suffix.removeprefix('.')}\n{file.read_text()}````"
-    return f"---\nsearch: {{exclude: true}}\n---\n\n# {path}\n\n{body}\n"
+    return f"---\nhide: [navigation, toc]\nsearch: {{exclude: true}}\n---\n\n# {path}\n\n{body}\n"
