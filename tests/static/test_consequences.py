@@ -15,6 +15,12 @@ KEEP = {"annotations": {"helm.sh/resource-policy": "keep"}}
 BOUND = manifest("RoleBinding", roleRef={"name": "a"}, subjects=[{"name": "x"}])
 
 
+def rolling(labels: dict[str, str], surge: int | str, replicas: int, **container: object) -> KubeObject:
+    """Return a Deployment of that many pods, of which so many more may run during a rollout."""
+    body = edited(deployment(labels, **container), "spec/strategy", {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": surge}})
+    return edited(body, "spec/replicas", replicas)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "consequence", "note"),
     [
@@ -41,7 +47,10 @@ BOUND = manifest("RoleBinding", roleRef={"name": "a"}, subjects=[{"name": "x"}])
         (manifest("Secret", data={"a": "1"}), None, "secret", ""),
         (manifest("Secret", data={"a": "1"}), manifest("Secret", data={"a": "2"}), "secret", "the value differs"),
         (manifest("Secret", stringData={"a": "1"}), manifest("Secret", stringData={"a": "1", "b": "2"}), "secret", ""),
-        (deployment(ENGINE), deployment(ENGINE, image="web:2"), "engine reloads", "Recreate"),
+        (deployment(ENGINE), deployment(ENGINE, image="web:2"), "engine reloads", "does not answer until the weights"),
+        (rolling(ENGINE, 0, 1), rolling(ENGINE, 0, 1, image="web:2"), "engine reloads", "does not answer until the weights"),
+        (rolling(ENGINE, 0, 2), rolling(ENGINE, 0, 2, image="web:2"), "engine reloads", "one engine after the other"),
+        (rolling(ENGINE, "25%", 2), rolling(ENGINE, "25%", 2, image="web:2"), "engine reloads", "needs another GPU"),
         (deployment(ENGINE), None, "engine reloads", "no longer served"),
         (deployment(), deployment(image="web:2"), "pods restart", "Recreate"),
         (stateful_set(), edited(stateful_set(), "spec/template/spec/containers/0/image", "web:2"), "pods restart", "a new pod"),

@@ -17,7 +17,7 @@ CONSEQUENCES = {
     "refused": "The upgrade fails: a field cannot be changed, or the chart refuses the values.",
     "data": "A volume is created, deleted or expanded.",
     "secret": "A Secret, or a key in one, is created, deleted or changed. Values are not shown.",
-    "engine reloads": "A GPU engine starts or stops, or restarts and loads its weights again.",
+    "engine reloads": "An engine starts or stops, or restarts and loads its weights again.",
     "pods restart": "Pods are replaced.",
     "network": "How pods are reached, or what they may reach.",
     "access": "Service accounts, and what they may do.",
@@ -168,10 +168,15 @@ def _is_engine(item: Object) -> bool:
 
 def _restart(old: Object, new: Object) -> tuple[str, str]:
     """Return consequence and note of a changed pod template."""
-    recreate = (new.body["spec"].get("strategy") or {}).get("type") == "Recreate"
+    strategy = new.body["spec"].get("strategy") or {}
+    recreate = strategy.get("type") == "Recreate"
     if _is_engine(old) or _is_engine(new):
-        alone = "Recreate: its model does not answer until the weights are loaded again"
-        return "engine reloads", alone if recreate else "the new engine needs another GPU while the old one still runs"
+        in_place = (strategy.get("rollingUpdate") or {}).get("maxSurge") in (0, "0", "0%")
+        if recreate or (in_place and new.body["spec"].get("replicas", 1) == 1):
+            return "engine reloads", "its model does not answer until the weights are loaded again"
+        if in_place:
+            return "engine reloads", "one engine after the other: while one loads its weights, the others answer"
+        return "engine reloads", "the new engine needs another GPU while the old one still runs"
     return "pods restart", "Recreate: it does not answer until the new pod is ready" if recreate else "a new pod is ready before an old one stops"
 
 
