@@ -61,9 +61,9 @@ def test_every_pin_is_a_part() -> None:
 def test_a_value_of_a_yaml_file_is_replaced_and_nothing_else(tmp_path: Path) -> None:
     file = tmp_path / "pins.yaml"
     file.write_text('# A comment.\na:   {b: 1.0, c: "x"} # of a\nlist:\n  - {name: one, v: 1}\n  - name: two\n    v: 2   # two\n')
-    set_scalars(file, {("a", "c"): "y", ("list", 1, "v"): "10.2", ("a", "b"): "2.0"})
-    assert file.read_text() == '# A comment.\na:   {b: 2.0, c: "y"} # of a\nlist:\n  - {name: one, v: 1}\n  - name: two\n    v: 10.2   # two\n'
-    for value in ("", "x"):
+    set_scalars(file, {("a", "c"): "y", ("list", 1, "v"): "v10.2", ("a", "b"): "2.0.1"})
+    assert file.read_text() == '# A comment.\na:   {b: 2.0.1, c: "y"} # of a\nlist:\n  - {name: one, v: 1}\n  - name: two\n    v: v10.2   # two\n'
+    for value in ("", "x", "0123456789", "12e4", "1.0", "no", "b5c939de"):
         set_scalars(file, {("a", "b"): value})
         assert kubeyaml.load(file.read_text())["a"]["b"] == value
     with pytest.raises(KeyError, match="a.nosuch"):
