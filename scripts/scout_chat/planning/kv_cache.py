@@ -28,6 +28,28 @@ CHECKPOINT_ALIGNMENT = 64
 
 
 @dataclass(frozen=True)
+class Growth:
+    """``groups`` blocks for every ``block_size`` tokens of a request, up to its first ``most`` tokens (None: all of them)."""
+
+    groups: int
+    block_size: int
+    most: int | None = None
+
+
+@dataclass(frozen=True)
+class RequestBlocks:
+    """The most blocks that one request holds: ``fixed`` whatever its length, and those that grow with it."""
+
+    fixed: int
+    growing: tuple[Growth, ...] = ()
+
+    def of(self, context: int) -> int:
+        """Return the blocks of a request of ``context`` tokens."""
+        tokens = [(part, context if part.most is None else min(part.most, context)) for part in self.growing]
+        return self.fixed + sum(part.groups * ceil(count / part.block_size) for part, count in tokens)
+
+
+@dataclass(frozen=True)
 class _PagedLayers:
     """Layers of one kind. A block holds ``block_size`` tokens and takes ``page_bytes`` bytes for each layer."""
 
@@ -35,14 +57,14 @@ class _PagedLayers:
     block_size: int
     page_bytes: int
 
-    def blocks_per_request(self, context: int, tokens_in_flight: int) -> int:
-        """Return the most blocks that a request of ``context`` tokens holds; ``tokens_in_flight`` may be scheduled but not yet computed."""
+    def request_blocks(self, groups: int, tokens_in_flight: int) -> RequestBlocks:
+        """Return the blocks that a request holds for ``groups`` groups; ``tokens_in_flight`` may be scheduled but not yet computed."""
         if isinstance(self.layers, StateLayers):
-            return self.layers.states_per_request
+            return RequestBlocks(groups * self.layers.states_per_request)
         if self.layers.window is None:
-            return ceil(context / self.block_size)
+            return RequestBlocks(0, (Growth(groups, self.block_size),))
         # One more block, because a window may begin inside a block.
-        return ceil(min(self.layers.window - 1 + tokens_in_flight, context) / self.block_size) + 1
+        return RequestBlocks(groups, (Growth(groups, self.block_size, self.layers.window - 1 + tokens_in_flight),))
 
 
 @dataclass(frozen=True)
@@ -118,11 +140,17 @@ class Cache:
         """Tokens of a block of the full-attention layers, as the engine reports it."""
         return self._layers[0].block_size
 
+    @cached_property
+    def request_blocks(self) -> RequestBlocks:
+        """The blocks that one request holds."""
+        tokens_in_flight = (self.batches_in_flight or BATCHES_IN_FLIGHT[self.device]) * self.max_num_batched_tokens
+        kinds = [item.request_blocks(groups, tokens_in_flight) for item, groups in self._groups]
+        # Layers of one group have their tokens in the same blocks.
+        return kinds[0] if self._one_group else RequestBlocks(sum(kind.fixed for kind in kinds), tuple(part for kind in kinds for part in kind.growing))
+
     def blocks_per_request(self, context: int) -> int:
         """Return the most blocks that a request of ``context`` tokens holds."""
-        tokens_in_flight = (self.batches_in_flight or BATCHES_IN_FLIGHT[self.device]) * self.max_num_batched_tokens
-        blocks = [groups * item.blocks_per_request(context, tokens_in_flight) for item, groups in self._groups]
-        return max(blocks) if self._one_group else sum(blocks)
+        return self.request_blocks.of(context)
 
     def blocks(self, kv_bytes: int) -> int:
         """Return the blocks that fit in ``kv_bytes`` bytes of each GPU."""
