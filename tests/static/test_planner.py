@@ -184,6 +184,13 @@ def test_the_ranking_has_every_model_and_those_that_fit_first() -> None:
     assert any(fits) and not all(fits)
 
 
+def test_the_ranking_with_an_fp8_cache_has_the_chats_of_fp8_and_the_models_that_refuse_it() -> None:
+    rows = {model.name: row for model, row in ranking(lookup.find_gpu("a100-80"), 1, None, 8, "fp8")}
+    qwen, gpt_oss = rows["qwen3-30b-a3b"], rows["gpt-oss-120b"]
+    assert isinstance(qwen, Plan) and qwen.concurrent_chats == answer("qwen3-30b-a3b", "a100-80", kv_dtype="fp8", concurrent_chats=8).concurrent_chats
+    assert "with an fp8 KV cache does not start on NVIDIA A100 80 GB" in str(gpt_oss)
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [
@@ -206,6 +213,7 @@ def test_the_ranking_has_every_model_and_those_that_fit_first() -> None:
         ("qwq-32b --kv-gib 0", ("--kv-gib 0.0 leaves no KV cache", "Use a number above 0.")),
         ("--all", ("plan --all needs --gpu",)),
         ("--all --gpu a100-80 --kv-gib 7.5", ("plan --all does not take --kv-gib", "scout-chat plan MODEL --gpu GPU")),
+        ("--all --gpu a100-80 --kv-dtype fp4", ("--kv-dtype 'fp4' is not known", "auto (bf16) or fp8")),
         ("--all --gpu a100-80 --max-num-seqs 8", ("plan --all does not take --max-num-seqs",)),
         ("--all --gpu a100-80 --picture all.svg", ("plan --all draws no picture", "scout-chat plan MODEL --gpu GPU --picture")),
         (

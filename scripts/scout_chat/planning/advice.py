@@ -93,25 +93,28 @@ def _first_fitting(candidates: list[tuple[str, PlanRequest]]) -> list[Alternativ
     return []
 
 
-def ranking(gpu: Gpu, tensor_parallel: int, context: int | None, concurrent_chats: int | None) -> list[Ranked]:
+def ranking(gpu: Gpu, tensor_parallel: int, context: int | None, concurrent_chats: int | None, kv_dtype: str = "auto") -> list[Ranked]:
     """Return every model of the catalog with its plan on these GPUs.
 
     Models that fit come first, larger ones before smaller ones; then those that do not fit, by the GiB that are missing. Each has the
     first checkpoint in the catalog's order that fits. A model whose longest context is below ``context`` is planned with its longest.
     """
-    rows = [_best_plan(model, gpu, tensor_parallel, min(context or CONTEXT, model.longest), concurrent_chats) for model in catalog.models().values()]
-    return sorted(rows, key=_rank)
+    requests = [
+        PlanRequest(model, model.checkpoints[0], gpu, tensor_parallel, min(context or CONTEXT, model.longest), concurrent_chats, kv_dtype)
+        for model in catalog.models().values()
+    ]
+    return sorted(map(_best_plan, requests), key=_rank)
 
 
-def _best_plan(model: Model, gpu: Gpu, tensor_parallel: int, context: int, concurrent_chats: int | None) -> Ranked:
+def _best_plan(request: PlanRequest) -> Ranked:
     plans: list[Plan] = []
     errors: list[UserError] = []
-    for checkpoint in model.checkpoints:
+    for checkpoint in request.model.checkpoints:
         try:
-            plans.append(plan(PlanRequest(model, checkpoint, gpu, tensor_parallel, context, concurrent_chats)))
+            plans.append(plan(replace(request, checkpoint=checkpoint)))
         except UserError as error:
             errors.append(error)
-    return model, next((answer for answer in plans if answer.fits), plans[0] if plans else errors[0])
+    return request.model, next((answer for answer in plans if answer.fits), plans[0] if plans else errors[0])
 
 
 def _rank(row: Ranked) -> tuple[bool, float, float]:

@@ -7,10 +7,10 @@ from scout_chat.planning import catalog
 from scout_chat.planning.advice import Ranked, ranking
 from scout_chat.planning.catalog import Gpu
 from scout_chat.planning.lookup import find_gpu, find_model
-from scout_chat.planning.planner import BATCHED_TOKENS, CONTEXT, PlanRequest
+from scout_chat.planning.planner import BATCHED_TOKENS, CONTEXT, PlanRequest, check_kv_dtype
 
 # Options that a ranking of the catalog does not use.
-FOR_ONE_MODEL = ("kv_dtype", "kv_gib", "max_num_batched_tokens", "max_num_seqs", "utilization")
+FOR_ONE_MODEL = ("kv_gib", "max_num_batched_tokens", "max_num_seqs", "utilization")
 
 
 def tokens(text: str) -> int:
@@ -76,7 +76,8 @@ class PlanOptions:
             raise UserError("plan --all needs --gpu, and no model", "For example: scout-chat plan --all --gpu a100-80")
         if unused := [name for name in FOR_ONE_MODEL if getattr(self, name) != getattr(PlanOptions, name)]:
             raise UserError(f"plan --all does not take --{unused[0].replace('_', '-')}", "Plan one model with it: scout-chat plan MODEL --gpu GPU")
-        return ranking(gpu, self._gpus(), self.context, self.concurrent_chats)
+        check_kv_dtype(self.kv_dtype)
+        return ranking(gpu, self._gpus(), self.context, self.concurrent_chats, self.kv_dtype)
 
     def _gpus(self) -> int:
         if self.gpus and self.tensor_parallel and self.gpus != self.tensor_parallel:

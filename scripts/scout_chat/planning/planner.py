@@ -185,11 +185,16 @@ def plan(request: PlanRequest) -> Plan:
     return usual if enough or request.tensor_parallel > 1 else Plan(replace(request, utilization=TIGHT))
 
 
+def check_kv_dtype(name: str) -> None:
+    """Raise UserError for a data type that the planner does not know."""
+    if name not in KV_DTYPES:
+        raise UserError(f"--kv-dtype {name!r} is not known", "auto (bf16) or fp8")
+
+
 def _check_model(request: PlanRequest) -> None:
     """Raise UserError if vLLM cannot run the model as requested, whatever the memory."""
     model, checkpoint, gpu = request.model, request.checkpoint, request.gpu
-    if request.kv_dtype not in KV_DTYPES:
-        raise UserError(f"--kv-dtype {request.kv_dtype!r} is not known", "auto (bf16) or fp8")
+    check_kv_dtype(request.kv_dtype)
     if request.context > model.longest:
         raise UserError(
             f"--context {request.context} is more than the {model.longest} tokens that {model.title} supports", f"Use --context {model.longest} or less."
