@@ -22,15 +22,26 @@ def node_selector_terms(gpus: Sequence[Gpu]) -> list[Term]:
     The terms demand a minimum of memory and compute capability if these two tell the GPUs apart from the others; otherwise they list the
     product names. They never use the label nvidia.com/gpu.family, which older releases of the feature discovery write wrongly.
     """
-    least_mib = min(gpu.memory for gpu in gpus) * MIB_OF_A_GB
-    enough_memory = {"key": "nvidia.com/gpu.memory", "operator": "Gt", "values": [str(least_mib)]}
+    smallest = min(gpu.memory for gpu in gpus)
     # Kernels differ between GPU families, so the minimum is the lowest capability of a family.
     for capability in catalog.family_capabilities():
-        # By the labels, as the scheduler compares them: a card of 94 GB passes the minimum for 96 GB too.
-        admitted = {gpu.name for gpu in catalog.gpus().values() if gpu.labelMib > least_mib and gpu.at_least(capability)}
-        if admitted == {gpu.name for gpu in gpus}:
-            return [*([enough_memory, *term] for term in _at_least(capability)), UNLABELLED]
-    products = [product for gpu in gpus for product in gpu.products]
+        admitted, terms = minimum_terms(smallest, capability)
+        if admitted == [gpu.name for gpu in catalog.gpus().values() if gpu in gpus]:
+            return terms
+    return product_terms([product for gpu in gpus for product in gpu.products])
+
+
+def minimum_terms(memory: int, capability: str) -> tuple[list[str], list[Term]]:
+    """Return the GPUs of the catalog with at least so many GB and this compute capability, and the terms that admit them."""
+    least_mib = memory * MIB_OF_A_GB
+    enough_memory = {"key": "nvidia.com/gpu.memory", "operator": "Gt", "values": [str(least_mib)]}
+    # By the labels, as the scheduler compares them: a card of 94 GB passes the minimum for 96 GB too.
+    admitted = [gpu.name for gpu in catalog.gpus().values() if gpu.labelMib > least_mib and gpu.at_least(capability)]
+    return admitted, [*([enough_memory, *term] for term in _at_least(capability)), UNLABELLED]
+
+
+def product_terms(products: list[str]) -> list[Term]:
+    """Return the terms that admit nodes with GPUs of these product names."""
     return [[{"key": "nvidia.com/gpu.product", "operator": "In", "values": products}], UNLABELLED]
 
 

@@ -10,6 +10,7 @@ import jinja2
 from scout_chat.core import kubeyaml
 from scout_chat.core.paths import CHART, PACKAGE, PRESETS, ROOT
 from scout_chat.core.pins import pins
+from scout_chat.planning import advice
 from scout_chat.presets.engine import Engine, engines
 from scout_chat.presets.request import PresetRequest, shipped
 
@@ -21,7 +22,7 @@ YAML_WORDS = ("true", "false", "yes", "no", "on", "off", "null", "y", "n")
 def write(request: PresetRequest) -> str:
     """Return the values file. Raises UserError for a request that does not fit or contradicts itself."""
     planned = engines(request)
-    template = _templates().get_template(GPU_TEMPLATE if planned[0].gpu else CPU_TEMPLATE)
+    template = templates().get_template(GPU_TEMPLATE if planned[0].gpu else CPU_TEMPLATE)
     headline = "; ".join(engine.headline for engine in planned if engine.gpu)
     text = template.render(request=request, engines=planned, image=pins().engine.gpu if planned[0].gpu else pins().engine.cpu, headline=headline)
     # The template must give valid YAML.
@@ -30,21 +31,21 @@ def write(request: PresetRequest) -> str:
 
 
 @cache
-def _templates() -> jinja2.Environment:
+def templates() -> jinja2.Environment:
     """Return the environment that compiles each template once."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(PACKAGE / "presets"), trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters["flow"] = _flow
+    environment.filters |= {"flow": flow, "chats": advice.chats}
     return environment
 
 
-def _flow(value: object) -> str:
+def flow(value: object) -> str:
     """Return a value as YAML on one line, with quotes only where YAML needs them."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_flow(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{key}: {flow(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(_flow, value)) + "]"
+        return "[" + ", ".join(map(flow, value)) + "]"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
