@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from scout_chat.core.errors import UserError
 
 if TYPE_CHECKING:  # an optional dependency
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 # Chromium requests nothing but the page. Root in a container cannot use its sandbox.
 FLAGS = [
@@ -69,22 +69,29 @@ def screenshot_chat(url: str, email: str, password: str, question: str, path: Pa
 
 
 @contextmanager
-def _page(timeout: float) -> Iterator["Page"]:
-    """Give a page of a new headless Chromium, and close it afterwards. Any dialog that opens over the chat is dismissed."""
+def chromium() -> Iterator["Browser"]:
+    """Give a new headless Chromium, and close it afterwards. Raises UserError if Chromium or playwright is missing."""
     try:
         from playwright.sync_api import sync_playwright
     except ImportError as error:
         raise UserError("playwright is not installed", "pip install playwright") from error
-    chromium = shutil.which("chromium")
-    if not chromium:
+    program = shutil.which("chromium")
+    if not program:
         raise UserError("chromium is not installed", "apt-get install chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
         try:
-            page = browser.new_page(viewport={"width": 1280, "height": 800}, locale="en-US")
-            page.set_default_timeout(timeout * 1000)
-            # "What's new" opens over the chat at an administrator's first visit of a version, some time after the page.
-            page.add_locator_handler(page.locator(DIALOG), lambda dialog: dialog.get_by_role("button").last.click())
-            yield page
+            yield browser
         finally:
             browser.close()
+
+
+@contextmanager
+def _page(timeout: float) -> Iterator["Page"]:
+    """Give a page of a new Chromium, and close it afterwards. Any dialog that opens over the chat is dismissed."""
+    with chromium() as browser:
+        page = browser.new_page(viewport={"width": 1280, "height": 800}, locale="en-US")
+        page.set_default_timeout(timeout * 1000)
+        # "What's new" opens over the chat at an administrator's first visit of a version, some time after the page.
+        page.add_locator_handler(page.locator(DIALOG), lambda dialog: dialog.get_by_role("button").last.click())
+        yield page
