@@ -9,6 +9,7 @@ from scout_chat.core.paths import ROOT
 from scout_chat.maintain import cli_reference, image_reference
 from scout_chat.planning import catalog, picture
 from scout_chat.presets import writer
+from scout_chat.presets.chooser import page as chooser
 from scout_chat.values import defects, docs, schema
 from scout_chat.vllm import release
 
@@ -27,6 +28,7 @@ SOURCES: tuple[Callable[[], Files], ...] = (
     catalog.generated_files,
     picture.generated_files,
     writer.generated_files,
+    chooser.generated_files,
     schema.generated_files,
     docs.generated_files,
     defects.generated_files,
