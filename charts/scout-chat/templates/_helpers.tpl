@@ -221,12 +221,16 @@ scout-chat
 {{ dict "name" "trusted-ca" "mountPath" "/etc/scout-chat/trusted-ca" "readOnly" true | toYaml }}
 {{- end }}
 
-{{/* A Kubernetes quantity of storage in bytes; 0 if it is not a quantity. In: the quantity. */}}
+{{/* A Kubernetes quantity of storage or memory in bytes; 0 if it is not a quantity. In: the quantity. */}}
 {{- define "scout-chat.bytes" -}}
+{{- /* Helm reads 68000000000 as a float, whose text is 6.8e+10. */ -}}
+{{- if kindIs "float64" . }}{{ . }}{{ else -}}
 {{- $text := toString . -}}
 {{- $number := regexFind "^[0-9]+(\\.[0-9]+)?" $text | default "0" -}}
-{{- $units := dict "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0 "Pi" 1125899906842624.0 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 -}}
+{{- $binary := dict "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0 "Pi" 1125899906842624.0 "Ei" 1152921504606846976.0 -}}
+{{- $units := merge $binary (dict "m" 1e-3 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "E" 1e18) -}}
 {{- mulf (float64 $number) (get $units (trimPrefix $number $text) | default 1.0) -}}
+{{- end }}
 {{- end }}
 
 {{/*

@@ -8,6 +8,8 @@ from scout_chat.core.pins import pins
 GROUPS = ("io.k8s.api.core.v1.", "io.k8s.api.apps.v1.", "io.k8s.api.networking.v1.")
 # Keys of a security context that an administrator may have to remove with null because the cluster assigns them (OpenShift).
 NULLABLE = {"runAsUser", "runAsGroup", "fsGroup", "supplementalGroups", "seccompProfile"}
+# Values that Kubernetes names only in its descriptions. The API server distinguishes upper and lower case. Lt and Gt need a feature gate.
+ENUMS = {"Toleration": {"operator": ["Exists", "Equal", "Lt", "Gt"], "effect": ["", "NoSchedule", "PreferNoSchedule", "NoExecute"]}}
 
 
 def definition(name: str) -> KubeObject:
@@ -17,6 +19,8 @@ def definition(name: str) -> KubeObject:
     body = _converted(types[full])
     if name in ("PodSecurityContext", "SecurityContext"):
         body["properties"] |= {key: {"anyOf": [child, {"type": "null"}]} for key, child in body["properties"].items() if key in NULLABLE}
+    for key, allowed in ENUMS.get(name, {}).items():
+        body["properties"][key]["enum"] = allowed
     return body
 
 
