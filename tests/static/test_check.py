@@ -118,6 +118,40 @@ def test_a_model_that_does_not_fit_on_the_gpu_is_a_problem_with_what_would_fit(m
 
 
 @pytest.mark.charts
+@pytest.mark.parametrize(
+    ("name", "gpu", "command_line"),
+    [
+        ("gpt-oss", "l40s", "scout-chat preset gpt-oss-120b --gpu l40s --gpus 2"),
+        ("variants/gpt-oss-two-gpus", "l40s", "scout-chat preset gpt-oss-120b --gpu l40s --gpus 2"),
+        ("variants/gpt-oss-two-gpus", "l4", "scout-chat preset gpt-oss-120b --gpu l4 --gpus 4"),
+        ("glm45-air", "l4", "scout-chat preset glm45-air --gpu l4 --gpus 8"),
+    ],
+)
+def test_the_preset_that_is_suggested_for_another_gpu_fits(name: str, gpu: str, command_line: str, command: Command) -> None:
+    """With the engine's number of GPUs, or the next that fits."""
+    hint = run.check([PRESETS / f"{name}.yaml"], [gpu]).findings[0].hint
+    assert hint.partition(" for this GPU: ")[2] == command_line
+    assert command(*command_line.split()[1:])[0] == 0
+
+
+@pytest.mark.charts
+def test_no_preset_is_suggested_for_a_model_that_is_not_in_the_catalog(mine: Write) -> None:
+    assert run.check([preset_with(mine, modelURL="acme/own")], ["l4"]).findings[0].hint == "Set engine.nodeSelectorTerms."
+
+
+@pytest.mark.charts
+@pytest.mark.parametrize(
+    ("auth", "warned"),
+    [({"allowed": ["user"]}, True), ({"allowed": ["user"], "admin": ["admin"]}, False), ({}, False)],
+)
+def test_a_sign_in_that_makes_nobody_an_administrator_is_a_warning(auth: KubeObject, warned: bool, mine: Write) -> None:
+    oidc = {"issuer": "https://keycloak.example.org/realms/hospital", "clientId": "open-webui", "existingSecret": "chat-oidc", "roles": auth}
+    report = run.check([PRESETS / "external.yaml", mine(**{"global": {"chat": {"url": "https://chat.example.org", "auth": {"oidc": oidc}}}})])
+    assert problems(report) == []
+    assert [message.partition(",")[0] for message in warnings(report)] == ["roles.admin is empty"] * warned
+
+
+@pytest.mark.charts
 def test_what_would_fit_does(mine: Write) -> None:
     """The suggested settings, as values, make the engine fit."""
     terms = {"nodeSelectorTerms": None}
@@ -380,6 +414,10 @@ def test_a_missing_file_and_no_file_are_one_message(tmp_path: Path, command: Com
     monkeypatch.chdir(tmp_path)
     assert command("check", "-f", "gpt-oss.yaml") == (2, "Error: there is no values file gpt-oss.yaml\nDid you mean values/gpt-oss.yaml?\n")
     assert command("check", "-f", "nowhere.yaml")[0] == 2
+    (tmp_path / "own.yaml").touch()
+    assert command("check", "-f", "own.yml") == (2, "Error: there is no values file own.yml\nDid you mean own.yaml?\n")
+    expected = "Error: own.yaml: each values file has -f before it\nscout-chat check -f own.yaml -f b.yaml\n"
+    assert command("check", "own.yaml", "b.yaml") == (2, expected)
     assert command("check", "-f", str(tmp_path))[1].startswith(f"Error: {tmp_path} is a folder, not a values file\n")
     assert command("check") == (2, "Error: check needs a values file\nFor example: scout-chat check -f values/gpt-oss.yaml -f mine.yaml\n")
 

@@ -206,7 +206,20 @@ def test_the_ranking_with_an_fp8_cache_has_the_chats_of_fp8_and_the_models_that_
         ("qwen36-27b --gpu l4 --gpus 3", ("4 key-value heads can be neither divided nor copied evenly among 3 GPUs", "Possible numbers of GPUs: 1, 2, 4, 8.")),
         ("qwq-32b --gpu a100-80 --gpus 2 --tensor-parallel 4", ("--gpus 2 and --tensor-parallel 4 differ", "Give one of them")),
         ("qwq-32b --gpu a100-80 --concurrent-chats 0", ("--concurrent-chats is 0", "Use 1 or more.")),
-        ("qwq-32b --gpu a100-80 --users 5", ("--users is now called --concurrent-chats", "Give --concurrent-chats 5 instead")),
+        (
+            "qwq-32b --gpu a100-80 --users 40",
+            ("--users is now called --concurrent-chats", "40 people are about 10 chats at the same time (docs/explain/sizing.md): --concurrent-chats 10"),
+        ),
+        ("qwq-32b --gpu a100-80 --gpus 0", ("--gpus is 0", "Use 1 or more.")),
+        ("qwq-32b --gpu a100-80 --tensor-parallel 0", ("--gpus is 0", "Use 1 or more.")),
+        ("qwq-32b --gpu a100-80 --context 0", ("--context is 0", "Use 1 or more.")),
+        ("--all --gpu a100-80 --gpus 0", ("--gpus is 0", "Use 1 or more.")),
+        ("--all --gpu a100-80 --context 0", ("--context is 0", "Use 1 or more.")),
+        ("qwq-32b --gpu l40sx2", ("--gpu l40sx2: the number of GPUs is an option of its own", "Give --gpu l40s --gpus 2.")),
+        ("qwq-32b@l40sx2", ("plan takes the GPU of qwq-32b as an option", "scout-chat plan qwq-32b --gpu l40s --gpus 2")),
+        ("qwq-32b@l40s", ("plan takes the GPU of qwq-32b as an option", "scout-chat plan qwq-32b --gpu l40s\n")),
+        ("values/gpt-oss.yaml", ("values/gpt-oss.yaml is a values file, not a model", "scout-chat check -f values/gpt-oss.yaml")),
+        ("qwq-32b --gpu mi300x", ("there is no GPU 'mi300x' in the catalog", "The names are in schema/catalog/gpus.yaml")),
         ("qwq-32b --gpu a100-80 --max-num-batched-tokens 0", ("--max-num-batched-tokens is 0", "Use 1 or more.")),
         ("smollm2-135m --gpu cpu", ("a plan for a CPU needs the size of the KV cache", "--kv-gib")),
         ("qwq-32b --gpu a100-80 --utilization 92", ("--utilization 92.0 is not a fraction of the GPU's memory", "0.92")),
@@ -256,6 +269,16 @@ def test_a_plan_that_does_not_fit_says_why_and_what_would(command: Command) -> N
     assert "It does not fit (concurrent chats): 5 chats of 32768 tokens fit at the same time, but 20 are requested." in output
     assert "What would fit:\n  --concurrent-chats 5\n" in output
     assert "--gpus 2 (57 chats)" in output
+
+
+def test_a_cache_without_memory_is_shown_as_none_that_does_not_fit(command: Command) -> None:
+    _, output = command("plan", "gpt-oss-120b", "--gpu", "l40s")
+    assert "  KV cache             0.00 GiB  does not fit\n" in output
+
+
+def test_bf16_is_another_name_of_auto(command: Command) -> None:
+    """Every model of the catalog has bf16 as its own type."""
+    assert command("plan", "qwq-32b", "--gpu", "a100-80", "--kv-dtype", "bf16") == command("plan", "qwq-32b", "--gpu", "a100-80")
 
 
 def test_the_json_has_vllms_numbers(command: Command) -> None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from scout_chat.check import preset
 from scout_chat.core import kubeyaml
 from scout_chat.core.paths import PRESETS
@@ -71,6 +72,21 @@ def test_secrets_in_values_are_never_shown(mine: Write, command: Command) -> Non
 
 def test_a_name_of_a_secret_is_shown() -> None:
     env = [{"name": "X", "valueFrom": {"secretKeyRef": {"name": "own"}}}]
-    names = {"hf_token": {"secretName": "hub"}, "env": env, "imagePullSecrets": [{"name": "registry"}]}
+    keys = {"vllmApiKey": {"secretName": "own", "secretKey": "api-key"}, "secretKey": {"existingSecret": "own", "key": "secret-key"}}
+    names = {"hf_token": {"secretName": "hub"}, "env": env, "imagePullSecrets": [{"name": "registry"}], **keys}
     assert hide_secrets(names) == names
+    in_the_wrong_place = {"vllmApiKey": {"secretName": "own", "secretKey": "sk-1234"}, "secretKey": {"key": "abc"}, "s3": {"secretKey": "abc"}}
+    hidden = shown(hide_secrets(in_the_wrong_place))
+    assert hidden and "sk-1234" not in hidden and "abc" not in hidden
+
+
+@pytest.mark.parametrize(
+    ("name", "is_hidden"),
+    [("TIKTOKEN_ENCODINGS_BASE", False), ("HF_TOKEN", True), ("VLLM_API_KEY", True), ("WEBUI_SECRET_KEY", True), ("DB_PASSWORD", True)],
+)
+def test_the_value_of_a_variable_is_hidden_if_its_name_is_that_of_a_secret(name: str, is_hidden: bool) -> None:
+    assert (shown(hide_secrets([{"name": name, "value": "x"}])) == f"[{{name: {name}, value: (hidden)}}]") is is_hidden
+
+
+def test_a_hidden_value_is_shown_as_hidden() -> None:
     assert shown(hide_secrets({"password": 12345})) == "{password: (hidden)}"

@@ -174,7 +174,14 @@ def test_the_volume_holds_the_weights() -> None:
         ("", ("preset needs a model", "gpt-oss-120b")),
         ("gpt-os --gpu l4", ("there is no model 'gpt-os'", "gpt-oss-20b")),
         ("gpt-oss-20b", ("the preset for gpt-oss-20b needs a GPU", "a100-80")),
-        ("gpt-oss-20b --gpu l4 --users 5", ("--users is now called --concurrent-chats", "Give --concurrent-chats 5 instead")),
+        ("gpt-oss-20b --gpu l4 --users 5", ("--users is now called --concurrent-chats", "5 people are about 2 chats at the same time")),
+        ("gpt-oss-20b --gpu l4 --gpus 0", ("--gpus is 0", "Use 1 or more.")),
+        ("gpt-oss-20b --gpu l4 --context 0", ("--context is 0", "Use 1 or more.")),
+        ("gpt-oss-20b --gpu l4 --replicas 0", ("--replicas is 0", "Use 1 or more.")),
+        ("smollm2-135m --gpu cpu --kv-gib 0", ("--kv-gib 0 leaves no KV cache", "Use a number above 0.")),
+        ("gpt-oss-20b --gpu l4 --weights nfs://filer:/models", ("has a colon between server and path", "Use nfs://filer/models.")),
+        ("gpt-oss-20b --gpu l4 --weights filer:/models", ("has a colon between server and path", "Use nfs://filer/models.")),
+        ("values/gpt-oss.yaml --gpu l4", ("values/gpt-oss.yaml is a values file, not a model",)),
         ("gpt-oss-20b --gpu l5", ("there is no GPU 'l5'", "l4")),
         ("gpt-oss-20b@l5x2", ("there is no GPU 'l5'",)),
         ("gpt-oss-120b --gpu l4", ("gpt-oss-120b does not fit: the weights", "GiB short", "What would fit: --gpus 4", "--gpu a100-80")),
@@ -206,8 +213,8 @@ def test_a_preset_is_written_to_a_file(tmp_path: Path, command: Command) -> None
     """The command in the heading of a shipped file writes that file."""
     file = (PRESETS / "llama33-70b.yaml").read_text()
     (line,) = [line for line in file.splitlines() if line.startswith("# Written by: scout-chat ")]
-    status, _ = command(*line.removeprefix("# Written by: scout-chat ").split(), "--output", str(tmp_path / "mine.yaml"))
-    assert status == 0
+    status, output = command(*line.removeprefix("# Written by: scout-chat ").split(), "--output", str(tmp_path / "mine.yaml"))
+    assert (status, output) == (0, f"written: {tmp_path}/mine.yaml; next: scout-chat check -f {tmp_path}/mine.yaml\n")
     assert (tmp_path / "mine.yaml").read_text() == file
 
 

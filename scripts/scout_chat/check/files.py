@@ -1,6 +1,6 @@
 """Read a user's own values files as Helm does, and name the mistakes that Helm would not see or not explain."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache, reduce
 from pathlib import Path
 
@@ -19,8 +19,7 @@ VALUES = "A values file is a map, as values/gpt-oss.yaml is. docs/reference/valu
 def read(file: Path) -> KubeObject:
     """Return the values in a file; an empty file has none. Raises UserError for a file that is not one map of values."""
     if not file.is_file():
-        nearest = PRESETS / (file.name if file.suffix else f"{file.name}.yaml")
-        hint = f"Did you mean {nearest.relative_to(ROOT)}?" if nearest.is_file() else "Check the path. It is relative to the current folder."
+        hint = next((f"Did you mean {path}?" for path in _meant(file)), "Check the path. It is relative to the current folder.")
         raise UserError(f"{file} is a folder, not a values file" if file.is_dir() else f"there is no values file {file}", hint)
     try:
         values = kubeyaml.load(file.read_text(encoding="utf-8"))
@@ -39,6 +38,15 @@ def read(file: Path) -> KubeObject:
     if "apiVersion" in values and "kind" in values:
         raise UserError(f"{file} is a Kubernetes object ({values['kind']}), not a values file", "Apply it with kubectl apply -f, and pass values files here.")
     return dict(values)
+
+
+def _meant(file: Path) -> Iterator[Path]:
+    """Yield the files that may be meant by a path: with the suffix .yaml, or the preset of that name."""
+    name = file.with_suffix(".yaml") if file.suffix in (".yaml", ".yml") else file.with_name(f"{file.name}.yaml")
+    if name.is_file():
+        yield name
+    if (PRESETS / name.name).is_file():
+        yield (PRESETS / name.name).relative_to(ROOT)
 
 
 @cache

@@ -7,7 +7,7 @@ from scout_chat.check.engine import GPU, Engine
 from scout_chat.core.errors import UserError
 from scout_chat.planning.advice import Alternative, alternatives, chats, explain
 from scout_chat.planning.catalog import Gpu
-from scout_chat.planning.planner import UTILIZATION, Plan, PlanRequest, plan
+from scout_chat.planning.planner import CONTEXT, GPU_COUNTS, UTILIZATION, Plan, PlanRequest, plan
 
 # vLLM's --kv-cache-dtype that the planner knows, by its own names.
 KV_DTYPES = {"auto": "auto", "bfloat16": "auto", "float16": "auto", "fp8": "fp8", "fp8_e4m3": "fp8"}
@@ -86,6 +86,27 @@ def fit(engine: Engine, gpu: Gpu | None, prefix: str) -> Fit:
         reason = f"--max-num-seqs is {answer.max_num_seqs}, but the KV cache has {answer.kv_blocks} blocks, and each sequence needs one for its state"
         return Fit(gpu, answer, reason, f"Set {prefix}.maxNumSeqs: {answer.kv_blocks} or less.")
     return Fit(gpu, answer)
+
+
+def preset_command(engine: Engine, gpu: Gpu) -> str:
+    """Return the command that writes a values file for the engine's model on this GPU, with the engine's number of GPUs or the next that fits.
+
+    Empty if no number fits, or the model is not in the catalog.
+    """
+    if not engine.model:
+        return ""
+    model, checkpoint = engine.model
+    same = int(engine.devices.get(GPU, "1"))
+    for gpus in (same, *(number for number in GPU_COUNTS if number > same)):
+        try:
+            fits = plan(PlanRequest(model, checkpoint, gpu, gpus, min(CONTEXT, model.longest))).fits
+        except UserError:
+            continue
+        if fits:
+            name = model.name if checkpoint == model.checkpoints[0] else checkpoint.id
+            token = " --token-secret NAME" if checkpoint.gated else ""
+            return f"scout-chat preset {name} --gpu {gpu.name}{f' --gpus {gpus}' if gpus > 1 else ''}{token}"
+    return ""
 
 
 def _request(engine: Engine, gpu: Gpu | None) -> PlanRequest:

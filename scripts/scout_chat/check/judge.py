@@ -5,7 +5,7 @@ from decimal import Decimal
 from math import ceil
 
 from scout_chat.check.engine import Engine
-from scout_chat.check.fit import Fit, fit, unplanned
+from scout_chat.check.fit import Fit, fit, preset_command, unplanned
 from scout_chat.check.needs import Volume
 from scout_chat.check.placement import placement
 from scout_chat.check.report import Finding, JudgedEngine
@@ -43,10 +43,10 @@ def findings(judged: JudgedEngine, prefix: str, volumes: Sequence[Volume]) -> It
 def _on(gpu: Gpu, judged: JudgedEngine, prefix: str) -> Iterator[tuple[str, str]]:
     """Yield what is wrong on the GPU that the user named, with a hint."""
     if judged.placement and gpu not in judged.placement.gpus:
-        model = judged.engine.model[0].name if judged.engine.model else "MODEL"
+        command = preset_command(judged.engine, gpu)
         yield (
             f"its node affinity does not admit nodes with {gpu.title}, so its pods would stay Pending",
-            f"Set {prefix}.nodeSelectorTerms, or write a values file for this GPU: scout-chat preset {model} --gpu {gpu.name}",
+            f"Set {prefix}.nodeSelectorTerms" + (f", or write a values file for this GPU: {command}" if command else "."),
         )
     # Without a plan the reason names the model and the GPU itself.
     yield from ((f"would not start on {gpu.title}: {fit.reason}" if fit.plan else fit.reason, fit.hint) for fit in judged.fits if fit.reason)

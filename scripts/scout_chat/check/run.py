@@ -1,7 +1,7 @@
 """Check values files: render them with the real chart, and judge what it renders."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from scout_chat.check.engine import Engine, engines
 from scout_chat.check.judge import findings, judge
 from scout_chat.check.report import Finding, JudgedEngine, Report
 from scout_chat.core.errors import UserError
+from scout_chat.core.kubeyaml import KubeObject
 from scout_chat.planning.catalog import Gpu
 from scout_chat.planning.lookup import find_gpu
 from scout_chat.review.normalize import shown
@@ -30,7 +31,8 @@ def check(paths: Sequence[Path], gpus: Sequence[str] = (), release: str = "chat"
     contents = [files.read(path) for path in paths]
     chosen = _chosen(gpus)
     names = tuple(map(str, paths))
-    mode = str(files.value_at(files.merged(contents), "global", "llm", "mode"))
+    values = files.merged(contents)
+    mode = str(files.value_at(values, "global", "llm", "mode"))
     comparison = preset.compare(paths, contents)
     try:
         objects = _rendered(paths, release, namespace)
@@ -41,7 +43,7 @@ def check(paths: Sequence[Path], gpus: Sequence[str] = (), release: str = "chat"
     _check_choice(chosen, found)
     volumes = needs.volumes(objects)
     judged: list[JudgedEngine] = []
-    all_findings: list[Finding] = []
+    all_findings = list(_without_administrator(values))
     for engine in found:
         gpu = chosen.get(engine.name, chosen.get(OTHERS)) if engine.devices else None
         prefix = "engine" if len(found) == 1 else f"engines.{engine.name}"
@@ -57,6 +59,15 @@ def check(paths: Sequence[Path], gpus: Sequence[str] = (), release: str = "chat"
         tuple(needs.requirements(objects)),
         comparison,
     )
+
+
+def _without_administrator(values: KubeObject) -> Iterator[Finding]:
+    """Yield a warning if people sign in with roles of an identity provider, and none of these makes an administrator."""
+    auth = values["global"]["chat"]["auth"]
+    roles = auth["oidc"]["roles"]
+    if auth["oidc"]["issuer"] and roles["allowed"] and not roles["admin"] and not auth["breakGlass"]:
+        message = "roles.admin is empty, so nobody would be an administrator: each holder of roles.allowed becomes an ordinary user"
+        yield Finding("global.chat.auth.oidc", message, "Set global.chat.auth.oidc.roles.admin to the role of your administrators.", fails=False)
 
 
 def _rendered(paths: Sequence[Path], release: str, namespace: str) -> list[Object]:

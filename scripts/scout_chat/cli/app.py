@@ -58,7 +58,8 @@ for panel, commands in PANELS.items():
         if isinstance(command, typer.Typer):
             app.add_typer(command, name=name, rich_help_panel=panel)
         else:
-            app.command(name, rich_help_panel=panel)(command)
+            # check explains the files that have no -f before them.
+            app.command(name, rich_help_panel=panel, context_settings={"allow_extra_args": command is check.check})(command)
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from scout_chat.core.errors import UserError
 
 
 def check(
+    context: typer.Context,
     values: Annotated[list[Path] | None, typer.Option("-f", "--values", help="A values file; repeatable. Later files override earlier ones.")] = None,
     gpu: Annotated[
         list[str] | None,
@@ -47,6 +48,8 @@ def check(
     from scout_chat.check.terminal import terminal_text
 
     try:
+        if words := context.args:
+            raise UserError(f"{words[0]}: each values file has -f before it", f"scout-chat check {' '.join(f'-f {word}' for word in words)}")
         answer = run.check(values or [], gpu or [], release, namespace)
     except UserError as error:
         error.status = 2

@@ -1,5 +1,6 @@
 """Options that several commands share, each declared once, and the files that options name."""
 
+from math import ceil
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,8 @@ OUTPUT_PANEL = "Output"
 
 # planning.planner.BATCHED_TOKENS, repeated here because importing the planner takes longer than printing a help text.
 BATCHED_TOKENS = 2048
+# The share of their time in which people wait for an answer, in the example of docs/explain/sizing.md: 20 of 80 seconds.
+WAITING_SHARE = 0.25
 
 Provider = Annotated[
     str | None,
@@ -52,12 +55,24 @@ ConcurrentChats = Annotated[
 
 def _refuse_users(value: int | None) -> None:
     if value is not None:
-        raise UserError("--users is now called --concurrent-chats: it counts chats at the same time, not people", f"Give --concurrent-chats {value} instead.")
+        chats = ceil(value * WAITING_SHARE)
+        raise UserError(
+            "--users is now called --concurrent-chats: it counts chats at the same time, not people",
+            f"{value} people are about {chats} chats at the same time (docs/explain/sizing.md): --concurrent-chats {chats}",
+        )
 
 
 Users = Annotated[int | None, typer.Option("--users", hidden=True, callback=_refuse_users, help="The former name of --concurrent-chats.")]
 
-KvDtype = Annotated[str, typer.Option("--kv-dtype", metavar="auto|fp8", help="Data type of the KV cache; auto is bf16.", rich_help_panel=VLLM_PANEL)]
+
+def _kv_dtype(text: str) -> str:
+    """Read bf16 as auto: every model of the catalog has it as its own type."""
+    return "auto" if text in ("bf16", "bfloat16") else text
+
+
+KvDtype = Annotated[
+    str, typer.Option("--kv-dtype", parser=_kv_dtype, metavar="auto|fp8", help="Data type of the KV cache; auto is bf16.", rich_help_panel=VLLM_PANEL)
+]
 
 BatchedTokens = Annotated[
     int, typer.Option("--max-num-batched-tokens", help="vLLM's argument of that name: tokens processed in one step.", rich_help_panel=VLLM_PANEL)

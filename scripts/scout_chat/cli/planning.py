@@ -1,5 +1,6 @@
 """`scout-chat plan`, `preset` and `calibrate`: which model fits which GPUs, and the values file for it."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -166,6 +167,8 @@ def preset(
     text = writer.write(request)
     if output:
         save(output, text)
+        if output.is_file():
+            typer.echo(f"written: {output}; next: scout-chat check -f {shlex.quote(str(output))}", err=True)
     else:
         print(text, end="")
 

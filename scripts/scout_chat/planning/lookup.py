@@ -23,7 +23,15 @@ def find_gpu(name: str) -> Gpu:
     begun = [gpu for gpu in gpus if gpu.name.startswith(f"{name.lower()}-")]
     if len(begun) == 1:
         return begun[0]
+    if len(options := gpu_options(name)) > 2:
+        raise UserError(f"--gpu {name}: the number of GPUs is an option of its own", f"Give {' '.join(options)}.")
     raise UserError(f"there is no GPU {name!r} in the catalog", _nearest(name, catalog.gpus(), "schema/catalog/gpus.yaml"))
+
+
+def gpu_options(text: str) -> list[str]:
+    """Return GPU or GPUxN as options: l40sx2 is --gpu l40s --gpus 2."""
+    numbered = re.fullmatch(r"(.+?)x(\d+)", text)
+    return ["--gpu", numbered[1], "--gpus", numbered[2]] if numbered else ["--gpu", text]
 
 
 def find_model(name: str) -> tuple[Model, Checkpoint]:
@@ -35,6 +43,8 @@ def find_model(name: str) -> tuple[Model, Checkpoint]:
 
     Raises UserError, with the nearest names, if the catalog has no such model.
     """
+    if name.endswith((".yaml", ".yml")):
+        raise UserError(f"{name} is a values file, not a model", f"To check it: scout-chat check -f {name}")
     if ("/" in name and Path(name).exists()) or name.endswith(".json"):
         return _from_config(Path(name))
     models = catalog.models()
@@ -70,6 +80,6 @@ def _plain(name: str) -> str:
 
 def _nearest(name: str, names: Iterable[str], where: str) -> str:
     plain = {_plain(item): item for item in names}
-    near = difflib.get_close_matches(_plain(name), plain, 4, 0.5) or [key for key in plain if _plain(name)[:4] in key][:4]
-    known = ", ".join(plain[item] for item in near) if near else ", ".join(sorted(plain.values())[:12])
-    return f"Nearest: {known} ({where})"
+    typed = _plain(name)
+    near = difflib.get_close_matches(typed, plain, 3, 0.5) or [key for key in plain if typed[:4] in key or key.startswith(typed[:2])][:3]
+    return f"Nearest: {', '.join(plain[item] for item in near)} ({where})" if near else f"The names are in {where}"

@@ -6,8 +6,8 @@ from scout_chat.core.errors import UserError
 from scout_chat.planning import catalog
 from scout_chat.planning.advice import Ranked, ranking
 from scout_chat.planning.catalog import Gpu
-from scout_chat.planning.lookup import find_gpu, find_model
-from scout_chat.planning.planner import BATCHED_TOKENS, CONTEXT, PlanRequest, check_kv_dtype
+from scout_chat.planning.lookup import find_gpu, find_model, gpu_options
+from scout_chat.planning.planner import BATCHED_TOKENS, CONTEXT, PlanRequest, check_counts, check_kv_dtype
 
 # Options that a ranking of the catalog does not use.
 FOR_ONE_MODEL = ("kv_gib", "max_num_batched_tokens", "max_num_seqs", "utilization")
@@ -52,6 +52,9 @@ class PlanOptions:
         gpus = self._gpus()
         if not self.model:
             raise UserError("plan needs a model, or --all", f"Models: {', '.join(catalog.models())}")
+        if "@" in self.model:
+            name, _, where = self.model.partition("@")
+            raise UserError(f"plan takes the GPU of {name} as an option", f"scout-chat plan {name} {' '.join(gpu_options(where))}")
         model, checkpoint = find_model(self.model)
         gpu, device_name = device(self.gpu)
         return PlanRequest(
@@ -59,7 +62,7 @@ class PlanOptions:
             checkpoint=checkpoint,
             gpu=gpu,
             tensor_parallel=gpus,
-            context=self.context or min(CONTEXT, model.longest),
+            context=min(CONTEXT, model.longest) if self.context is None else self.context,
             concurrent_chats=self.concurrent_chats,
             kv_dtype=self.kv_dtype,
             max_num_batched_tokens=self.max_num_batched_tokens,
@@ -77,12 +80,14 @@ class PlanOptions:
         if unused := [name for name in FOR_ONE_MODEL if getattr(self, name) != getattr(PlanOptions, name)]:
             raise UserError(f"plan --all does not take --{unused[0].replace('_', '-')}", "Plan one model with it: scout-chat plan MODEL --gpu GPU")
         check_kv_dtype(self.kv_dtype)
+        check_counts(gpus=self._gpus(), context=self.context, concurrent_chats=self.concurrent_chats)
         return ranking(gpu, self._gpus(), self.context, self.concurrent_chats, self.kv_dtype)
 
     def _gpus(self) -> int:
-        if self.gpus and self.tensor_parallel and self.gpus != self.tensor_parallel:
+        numbers = [number for number in (self.tensor_parallel, self.gpus) if number is not None]
+        if len(set(numbers)) > 1:
             raise UserError(
                 f"--gpus {self.gpus} and --tensor-parallel {self.tensor_parallel} differ: both are the number of GPUs of one engine",
                 "Give one of them; for more engines: --replicas of scout-chat preset.",
             )
-        return self.tensor_parallel or self.gpus or 1
+        return numbers[0] if numbers else 1

@@ -191,6 +191,13 @@ def check_kv_dtype(name: str) -> None:
         raise UserError(f"--kv-dtype {name!r} is not known", "auto (bf16) or fp8")
 
 
+def check_counts(**counts: int | None) -> None:
+    """Raise UserError for a number below 1; the names are those of the options."""
+    for name, count in counts.items():
+        if count is not None and count < 1:
+            raise UserError(f"--{name.replace('_', '-')} is {count}", "Use 1 or more.")
+
+
 def _check_model(request: PlanRequest) -> None:
     """Raise UserError if vLLM cannot run the model as requested, whatever the memory."""
     model, checkpoint, gpu = request.model, request.checkpoint, request.gpu
@@ -199,16 +206,13 @@ def _check_model(request: PlanRequest) -> None:
         raise UserError(
             f"--context {request.context} is more than the {model.longest} tokens that {model.title} supports", f"Use --context {model.longest} or less."
         )
-    counts = {
-        "--context": request.context,
-        "--gpus": request.tensor_parallel,
-        "--max-num-batched-tokens": request.max_num_batched_tokens,
-        "--concurrent-chats": request.concurrent_chats,
-        "--max-num-seqs": request.max_num_seqs,
-    }
-    for option, count in counts.items():
-        if count is not None and count < 1:
-            raise UserError(f"{option} is {count}", "Use 1 or more.")
+    check_counts(
+        context=request.context,
+        gpus=request.tensor_parallel,
+        max_num_batched_tokens=request.max_num_batched_tokens,
+        concurrent_chats=request.concurrent_chats,
+        max_num_seqs=request.max_num_seqs,
+    )
     if error := model.architecture.split_error(request.tensor_parallel):
         possible = [str(number) for number in GPU_COUNTS if not model.architecture.split_error(number)]
         raise UserError(f"{model.title}: {error}", f"Possible numbers of GPUs: {', '.join(possible)}.")

@@ -30,9 +30,10 @@ def text(plan: Plan) -> str:
             f"  weights          {memory.weights_gib:8.2f} GiB",
             f"  reserve          {memory.reserve_gib:8.2f} GiB  CUDA, activations, graphs",
         ]
+    blocks = f"{plan.kv_blocks} blocks of {cache.bytes_per_block} bytes{each}" if plan.kv_gib > 0 else "does not fit"
     by_context = [(context, Plan(replace(request, context=context)).concurrent_chats) for context in contexts(request.model)]
     lines += [
-        f"  KV cache         {plan.kv_gib:8.2f} GiB  {plan.kv_blocks} blocks of {cache.bytes_per_block} bytes{each}",
+        f"  KV cache         {max(0.0, plan.kv_gib):8.2f} GiB  {blocks}",
         f"  one chat         {plan.request_gib:8.2f} GiB  {request.context} tokens, {cache.blocks_per_request(request.context)} blocks",
         f"  chats at once    {max(0.0, plan.max_concurrency):8.2f}      of {request.context} tokens; further chats wait",
         "",

@@ -86,12 +86,14 @@ class Engine:
 
     def _volume_source(self) -> KubeObject:
         where = self.request.weights
-        if found := re.fullmatch(r"nfs://([^/]+)(/.*)", where):
+        if found := re.fullmatch(r"nfs://(\[[^]/]+\]|[^/:]+)(/.*)", where):
             return {"nfs": {"server": found[1], "path": found[2], "readOnly": True}}
         if found := re.fullmatch(r"claim:([a-z0-9]([-.a-z0-9]*[a-z0-9])?)", where):
             return {"persistentVolumeClaim": {"claimName": found[1], "readOnly": True}}
         if where.startswith("/"):
             return {"hostPath": {"path": where, "type": "Directory"}}
+        if found := re.fullmatch(r"(?:nfs://)?([^/:]+):(/[^/].*)", where):
+            raise UserError(f"--weights {where!r} has a colon between server and path", f"Use nfs://{found[1]}{found[2]}.")
         raise UserError(f"--weights {where!r} is not a supported location", "Use nfs://SERVER/PATH, claim:NAME or /PATH/ON/THE/NODE.")
 
     @property
@@ -174,7 +176,7 @@ def _engine(request: PresetRequest, target: Target) -> Engine:
         checkpoint,
         gpu,
         target.gpus,
-        request.context or min(CONTEXT, model.longest),
+        min(CONTEXT, model.longest) if request.context is None else request.context,
         request.concurrent_chats,
         request.kv_dtype,
         request.max_num_batched_tokens,
@@ -201,11 +203,11 @@ def _cpu_engine(request: PresetRequest, model: Model, checkpoint: Checkpoint) ->
         model,
         checkpoint,
         gpu=None,
-        context=request.context or CPU_CONTEXT,
+        context=CPU_CONTEXT if request.context is None else request.context,
         kv_dtype=request.kv_dtype,
         max_num_batched_tokens=request.max_num_batched_tokens,
         max_num_seqs=CPU_SEQUENCES,
-        kv_gib=request.kv_gib or 1,
+        kv_gib=1 if request.kv_gib is None else request.kv_gib,
         device="cpu",
     )
     return Engine(request, _fitting(plan(wanted)))

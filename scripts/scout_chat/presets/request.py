@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from scout_chat.core import kubeyaml
 from scout_chat.core.errors import UserError
 from scout_chat.core.paths import ROOT
-from scout_chat.planning.planner import BATCHED_TOKENS
+from scout_chat.planning.planner import BATCHED_TOKENS, check_counts
 
 SHIPPED = ROOT / "schema" / "catalog" / "presets.yaml"
 
@@ -66,6 +66,7 @@ class PresetRequest(BaseModel):
         return Target(model, numbered[1], int(numbered[2])) if numbered else Target(model, gpus, 1)
 
     def _check_options(self, on_cpu: bool) -> None:
+        check_counts(replicas=self.replicas)
         if on_cpu:
             if len(self.models) > 1:
                 raise UserError("a preset for a CPU has one model", "Use --gpu cpu with one small model, to try the chart.")

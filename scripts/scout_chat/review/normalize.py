@@ -19,10 +19,13 @@ ENVIRONMENT = re.compile(r"(-webui-env-)([0-9a-f]{10})\b")
 HIDDEN = "(hidden)"
 # Random for each process, so that nobody can guess a hidden value by hashing candidates.
 _SALT = os.urandom(16)
-_SECRET_NAME = re.compile(r"(?i)passw|secret|credential|(api|private)[-_]?key(?!s)|token(?!s|i)")
+_SECRET_NAME = re.compile(r"(?i)passw|secret|credential|(api|private)[-_]?key(?!s)|(?<!tik)token(?!s|i)")
 # Values of a chart: those that can be a secret, by their key and the key above, and those of them that only name a Secret.
 _SECRET_VALUE = re.compile(rf"{_SECRET_NAME.pattern}|api_?keys|access_?key|azure\.key$")
 _NAMES_A_SECRET = re.compile(r"(?i)existingsecret|secretname|pullsecret|fromsecret|secret(key)?ref")
+# In a map that names a Secret, these name a key in it. A text with a digit may be a secret in the wrong place.
+_SECRET_OF_A_MAP, _KEY_OF_A_SECRET = ("existingSecret", "secretName"), ("key", "secretKey", "passwordKey")
+_NAME_OF_A_KEY = re.compile(r"[A-Za-z][A-Za-z_.-]{0,40}")
 _HIDDEN_VALUE = re.compile(r"\(hidden [0-9a-f]{16}\)")
 # Characters that control a terminal, or change the direction of writing.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -48,7 +51,13 @@ def hide_secrets(value: Any, above: str = "", name: str = "") -> Any:
     if isinstance(value, dict):
         variable = str(value["name"]) if isinstance(value.get("name"), str) and "value" in value else ""
         key = above.rpartition(".")[2]
-        return {child: hide_secrets(held, f"{key}.{child}", variable if child == "value" else "") for child, held in value.items()}
+        shown_keys = _KEY_OF_A_SECRET if any(value.get(name) for name in _SECRET_OF_A_MAP) else ()
+        return {
+            child: held
+            if child in shown_keys and isinstance(held, str) and _NAME_OF_A_KEY.fullmatch(held)
+            else hide_secrets(held, f"{key}.{child}", variable if child == "value" else "")
+            for child, held in value.items()
+        }
     if isinstance(value, list):
         return [hide_secrets(item, above, flag) for item, flag in zip(value, _flags(value), strict=False)]
     if value not in (None, "") and not isinstance(value, bool) and _SECRET_VALUE.search(above) and not _NAMES_A_SECRET.search(above):
