@@ -215,7 +215,7 @@ def test_the_ranking_with_an_fp8_cache_has_the_chats_of_fp8_and_the_models_that_
         ("qwq-32b --gpu a100-80 --context 0", ("--context is 0", "Use 1 or more.")),
         ("--all --gpu a100-80 --gpus 0", ("--gpus is 0", "Use 1 or more.")),
         ("--all --gpu a100-80 --context 0", ("--context is 0", "Use 1 or more.")),
-        ("qwq-32b --gpu l40sx2", ("--gpu l40sx2: the number of GPUs is an option of its own", "Give --gpu l40s --gpus 2.")),
+        ("qwq-32b --gpu l40sx2", ("--gpu l40sx2: the number of GPUs is an option of its own", "Give --gpu l40s --gpus 2, or l40s alone to scout-chat check")),
         ("qwq-32b@l40sx2", ("plan takes the GPU of qwq-32b as an option", "scout-chat plan qwq-32b --gpu l40s --gpus 2")),
         ("qwq-32b@l40s", ("plan takes the GPU of qwq-32b as an option", "scout-chat plan qwq-32b --gpu l40s\n")),
         ("values/gpt-oss.yaml", ("values/gpt-oss.yaml is a values file, not a model", "scout-chat check -f values/gpt-oss.yaml")),

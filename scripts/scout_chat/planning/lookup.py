@@ -24,7 +24,8 @@ def find_gpu(name: str) -> Gpu:
     if len(begun) == 1:
         return begun[0]
     if len(options := gpu_options(name)) > 2:
-        raise UserError(f"--gpu {name}: the number of GPUs is an option of its own", f"Give {' '.join(options)}.")
+        hint = f"Give {' '.join(options)}, or {options[1]} alone to scout-chat check, which reads the number from your values."
+        raise UserError(f"--gpu {name}: the number of GPUs is an option of its own", hint)
     raise UserError(f"there is no GPU {name!r} in the catalog", _nearest(name, catalog.gpus(), "schema/catalog/gpus.yaml"))
 
 
