@@ -26,3 +26,9 @@ def test_every_address_is_in_the_cluster_or_the_users_own(case: Case) -> None:
     for name, value in webui_settings(rendered(case)).items():
         if "://" in value:
             assert value in INSIDE or value.startswith(CONFIGURED), f"{name}: {value}"
+
+
+def test_administrators_have_no_way_into_other_peoples_chats(case: Case) -> None:
+    """Each is on by default in Open WebUI. Analytics give an administrator every user's messages, also where chats and exports are off."""
+    settings = webui_settings(rendered(case))
+    assert {settings[f"ENABLE_ADMIN_{way}"] for way in ("ANALYTICS", "CHAT_ACCESS", "EXPORT")} == {"False"}

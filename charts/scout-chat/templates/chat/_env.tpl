@@ -109,6 +109,7 @@ If roles.allowed is set, such an account waits for an administrator. If not, eve
   "ENABLE_USER_WEBHOOKS" "False"
   "ENABLE_ADMIN_EXPORT" "False"
   "ENABLE_ADMIN_CHAT_ACCESS" "False"
+  "ENABLE_ADMIN_ANALYTICS" "False"
   "ENABLE_GOOGLE_DRIVE_INTEGRATION" "False"
   "ENABLE_ONEDRIVE_INTEGRATION" "False"
   "ENABLE_PROFILE_IMAGE_URL_FORWARDING" "False"
