@@ -116,9 +116,9 @@ def predicted(start: Start) -> Cache:
 
 
 def engine_objects(case: Case) -> list[Object]:
-    """Return the engine's objects of the release."""
+    """Return the engine's objects of the release, without the router."""
     with chart_for(case) as chart:
-        return [item for item in render(case, chart) if item.chart == "vllm-stack" and item.kind in ("Deployment", "PersistentVolumeClaim", "Service")]
+        return [item for item in render(case, chart) if f"-{case.name}-" in item.name]
 
 
 @pytest.fixture(scope="module")
