@@ -49,7 +49,7 @@ def test_a_mistake_is_one_message(line: str, words: tuple[str, ...], command: Co
 def test_changes_that_are_not_committed_are_refused(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """The report and the way back are both relative to the last commit."""
     monkeypatch.setattr(bump, "_status", lambda: ["values/mine.yaml"])
-    assert_one_message(command, "bump vllm 0.99.0", ("1 files are not committed, for example values/mine.yaml", "Commit or stash them"))
+    assert_one_message(command, "bump vllm 0.99.0", ("not everything is committed: values/mine.yaml", "Commit or stash it"))
 
 
 def test_every_pin_is_a_part() -> None:
@@ -119,9 +119,9 @@ def test_the_report_says_what_is_left_to_do() -> None:
     assert bump.report(effect).split("\n\n") == [
         "vllm: v0.32.0 → 0.33.0",
         "added: --monokernel",
-        "2 files changed:\n  schema/pins.yaml\n  tests/snapshots: 1 files",
+        "Changed files (2):\n  schema/pins.yaml\n  tests/snapshots (1)",
         "the diff",
-        "1 lines still name v0.32.0; which of them should?\n  README.md:3: 0.32.0",
+        "Lines that still name v0.32.0 (1); which of them should?\n  README.md:3: 0.32.0",
         "Next: read git diff, run make test, add a fragment to changelog.d, and commit.",
     ]
     assert all((ROOT / name).exists() for name in ("schema/pins.yaml", "changelog.d"))

@@ -158,6 +158,6 @@ def test_without_archives_one_message_says_so(monkeypatch: pytest.MonkeyPatch, c
 def test_a_revision_with_other_archives_that_are_not_to_be_had(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, own_cache: Path) -> None:
     pins = tmp_path / "pins.yaml"
     pins.write_text((ROOT / "schema/pins.yaml").read_text().replace("version: 16.0.0", "version: 15.9.9"))
-    monkeypatch.setattr(sides, "tool", lambda name: "/bin/false")
+    monkeypatch.setattr(archives, "_pull", lambda *_: "not to be had")
     with pytest.raises(UserError, match=r"v1 pins open-webui-15\.9\.9\.tgz .* is neither on this machine nor in https://helm\.openwebui\.com"):
         sides._archives("v1", pins)

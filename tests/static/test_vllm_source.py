@@ -52,9 +52,17 @@ def test_the_package_alone_is_unpacked(index: Path) -> None:
     assert source.folder("v0.33.0") == folder
 
 
-def test_an_archive_that_is_not_the_pinned_one_is_not_used(index: Path) -> None:
+def test_an_archive_that_is_not_the_listed_one_is_not_used(index: Path) -> None:
     (index / "vllm-0.33.0.tar.gz").write_bytes(b"another")
-    with pytest.raises(UserError, match=r"the source archive of vLLM v0.33.0 has the sha256 [0-9a-f]{64}, but schema/pins.yaml has"):
+    with pytest.raises(UserError, match=r"vllm-0.33.0.tar.gz is not the file that the package index lists: its sha256 differs"):
+        source.folder("v0.33.0")
+
+
+def test_a_listed_archive_that_is_not_the_pinned_one_is_not_downloaded(index: Path) -> None:
+    listing = index / "vllm" / "index.html"
+    listing.write_text(listing.read_text().replace(source.find("v0.33.0").sha256, "0" * 64))
+    (index / "vllm-0.33.0.tar.gz").unlink()
+    with pytest.raises(UserError, match=r"the source archive of vLLM v0.33.0 has the sha256 0{64}, but schema/pins.yaml has"):
         source.folder("v0.33.0")
 
 

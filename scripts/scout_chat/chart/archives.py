@@ -132,19 +132,38 @@ def _copy(source: Path, target: Path) -> None:
 
 def _download(name: str) -> Archive | None:
     """Download the archive from its repository with the pinned Helm. Return None if the repository cannot be reached."""
-    from scout_chat.core.tools import tool
-
     pin = pins().charts[name]
     with tempfile.TemporaryDirectory() as folder:
-        command = [tool("helm"), "pull", name, "--repo", pin.repository, "--version", pin.version, "--destination", folder]
-        result = subprocess.run(command, capture_output=True, text=True, timeout=300)
-        if result.returncode:
-            return None
         path = Path(folder) / file_name(name)
+        if _pull(name, pin.version, pin.repository, Path(folder)) or not path.exists():
+            return None
         _verify(path, pin)
         target = cache("charts", path.name)
         _copy(path, target)
     return Archive(name, pin.version, target, pin.repository)
+
+
+def _pull(name: str, version: str, repository: str, folder: Path) -> str:
+    """Download a chart's archive from its repository with the pinned Helm. Return Helm's message if that fails, else nothing."""
+    from scout_chat.core.tools import tool
+
+    command = [tool("helm"), "pull", name, "--repo", repository, "--version", version, "--destination", str(folder)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    return result.stderr.strip().removeprefix("Error: ") or "helm pull failed" if result.returncode else ""
+
+
+def others(name: str, version: str, repository: str) -> tuple[list[Path], str]:
+    """Return the archives of a version that this checkout does not pin, not verified, and Helm's message if its repository gives none.
+
+    Looks where ``resolve`` does; what comes from the repository is then in the user cache.
+    """
+    file = f"{name}-{version}.tgz"
+    cached = cache("charts", file)
+    places = dict.fromkeys((cached, CHART / "charts" / file, Path(os.environ.get("SCOUT_CHAT_CHARTS") or cached.parent) / file))
+    message = ""
+    if not any(path.is_file() for path in places):
+        message = _pull(name, version, repository, cached.parent)
+    return [path for path in places if path.is_file()], message
 
 
 def _missing_message(missing: list[str]) -> str:

@@ -42,7 +42,8 @@ def run(name: str, version: str, progress: Reporter) -> Bump:
     if version.removeprefix("v") == part.version.removeprefix("v"):
         raise UserError(f"{name} is {part.version} already")
     if dirty := _status():
-        raise UserError(f"{len(dirty)} files are not committed, for example {dirty[0]}", "Commit or stash them: the effect is shown against the last commit.")
+        some = ", ".join(dirty[:3]) + (" and more" if len(dirty) > 3 else "")
+        raise UserError(f"not everything is committed: {some}", "Commit or stash it: the effect is shown against the last commit.")
     write = part.prepare(version, progress)
     with _restored_after_failure():
         lines = write()
@@ -60,17 +61,17 @@ def report(bump: Bump) -> str:
     """Return the effect as text: the part's own changes, the files, the consequences on a cluster, and what is left to do."""
     parts = [f"{bump.part}: {bump.old} → {bump.new}"]
     parts += ["\n".join(bump.lines)] if bump.lines else []
-    parts += [f"{len(bump.files)} files changed:\n" + "\n".join(f"  {line}" for line in _grouped(bump.files))]
+    parts += [f"Changed files ({len(bump.files)}):\n" + "\n".join(f"  {line}" for line in _grouped(bump.files))]
     parts += [bump.review]
     if bump.remaining:
-        parts += [f"{len(bump.remaining)} lines still name {bump.old}; which of them should?\n" + "\n".join(f"  {line}" for line in bump.remaining)]
+        parts += [f"Lines that still name {bump.old} ({len(bump.remaining)}); which of them should?\n" + "\n".join(f"  {line}" for line in bump.remaining)]
     return "\n\n".join([*parts, "Next: read git diff, run make test, add a fragment to changelog.d, and commit."])
 
 
 def _grouped(files: list[str]) -> list[str]:
     """Return the files, with the snapshots as one line."""
     snapshots = [file for file in files if file.startswith("tests/snapshots/")]
-    return [file for file in files if file not in snapshots] + ([f"tests/snapshots: {len(snapshots)} files"] if snapshots else [])
+    return [file for file in files if file not in snapshots] + ([f"tests/snapshots ({len(snapshots)})"] if snapshots else [])
 
 
 def _status() -> list[str]:

@@ -5,15 +5,10 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-import httpx
-
 from scout_chat.chart import snapshots
 from scout_chat.chart.scenarios import scenarios
-from scout_chat.core import kubeyaml
-from scout_chat.core.download import download
-from scout_chat.core.errors import UserError
+from scout_chat.core import kubeyaml, package_index
 from scout_chat.core.package_index import IndexFile
-from scout_chat.core.paths import sha256
 from scout_chat.core.progress import Reporter
 
 # Variables that Python and libraries of Open WebUI read, not its own code.
@@ -27,13 +22,7 @@ def variables_that_are_not_read(wheel: IndexFile, progress: Reporter) -> list[st
     """Download the wheel and return the variables of the reviewed snapshots that no module in it names. Raises UserError if it cannot be had."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, wheel.name)
-        try:
-            with httpx.Client(follow_redirects=True, timeout=60) as client:
-                download(client, wheel.url, file, wheel.name, progress)
-        except httpx.HTTPError as error:
-            raise UserError(f"{wheel.name} cannot be downloaded: {error}", "Run the command again.") from None
-        if sha256(file) != wheel.sha256:
-            raise UserError(f"{wheel.name} is not the file that the package index lists: its sha256 differs", "Do not use it. Is the index a mirror?")
+        package_index.fetch(wheel, file, progress)
         named = words(file)
     return sorted(set_by_the_chart() - OF_LIBRARIES - named)
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import semver
 
-from scout_chat.chart import upstream
+from scout_chat.chart import archives, upstream
 from scout_chat.core import kubeyaml, package_index
 from scout_chat.core.command import run
 from scout_chat.core.errors import UserError
@@ -24,7 +23,6 @@ from scout_chat.core.kubeyaml import KubeObject
 from scout_chat.core.paths import CHART, PACKAGE, ROOT, cache, sha256
 from scout_chat.core.pins import pins
 from scout_chat.core.progress import Reporter
-from scout_chat.core.tools import tool
 from scout_chat.core.yaml_edit import set_scalars
 from scout_chat.images.runtime import PLATFORM
 from scout_chat.images.store import RECIPES
@@ -108,19 +106,16 @@ def _chart(name: str, version: str, progress: Reporter) -> Callable[[], list[str
 
 
 def _archive(name: str, version: str, repository: str) -> Path:
-    """Return the chart's archive in the user cache: what is there, in ``SCOUT_CHAT_CHARTS``, or from the repository."""
+    """Return the chart's archive in the user cache, where the next process finds it. Raises UserError if it cannot be had."""
     target = cache("charts", f"{name}-{version}.tgz")
-    mirror = Path(os.environ.get("SCOUT_CHAT_CHARTS") or target.parent) / target.name
-    if not target.exists() and mirror.exists():
-        shutil.copyfile(mirror, target)
-    if not target.exists():
-        command = [tool("helm"), "pull", name, "--repo", repository, "--version", version, "--destination", str(target.parent)]
-        pulled = subprocess.run(command, capture_output=True, text=True, timeout=300)
-        if not target.exists():
-            raise UserError(
-                f"{target.name} is not on this machine, and {repository} does not give it: {pulled.stderr.strip().removeprefix('Error: ')}",
-                f"Put it into {target.parent}, or name the folder that holds it: export SCOUT_CHAT_CHARTS=/path/to/folder.",
-            )
+    found, message = archives.others(name, version, repository)
+    if not found:
+        raise UserError(
+            f"{target.name} is not on this machine, and {repository} does not give it: {message}",
+            f"Put it into {target.parent}, or name the folder that holds it: export SCOUT_CHAT_CHARTS=/path/to/folder.",
+        )
+    if found[0] != target:
+        shutil.copyfile(found[0], target)
     return target
 
 

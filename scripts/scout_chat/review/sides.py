@@ -1,7 +1,6 @@
 """Lay out the sides of a comparison: the working tree, a git revision of this repository, or a packaged chart."""
 
 import difflib
-import os
 import shutil
 import subprocess
 import tarfile
@@ -19,7 +18,6 @@ from scout_chat.core import kubeyaml
 from scout_chat.core.errors import UserError
 from scout_chat.core.paths import CHART, PRESETS, ROOT, cache, sha256
 from scout_chat.core.pins import ChartPin, pins
-from scout_chat.core.tools import tool
 
 
 @dataclass(frozen=True)
@@ -128,16 +126,12 @@ def _other_archive(source: str, name: str, pin: ChartPin) -> Path:
     It comes from the places where archives.resolve() looks, else from its repository.
     """
     file = f"{name}-{pin.version}.tgz"
-    places = [cache("charts", file), CHART / "charts" / file, Path(os.environ.get("SCOUT_CHAT_CHARTS") or cache("charts", file).parent) / file]
-    if not any(path.is_file() for path in places):
-        command = [tool("helm"), "pull", name, "--repo", pin.repository, "--version", pin.version, "--destination", str(places[0].parent)]
-        subprocess.run(command, capture_output=True, timeout=300)
-    for path in places:
-        if path.is_file() and sha256(path) == pin.sha256:
+    for path in archives.others(name, pin.version, pin.repository)[0]:
+        if sha256(path) == pin.sha256:
             return path
     raise UserError(
         f"{source} pins {file} (sha256 {pin.sha256}), which is neither on this machine nor in {pin.repository}",
-        f"Put the file into {places[0].parent}, or into the folder in SCOUT_CHAT_CHARTS.",
+        f"Put the file into {cache('charts', file).parent}, or into the folder in SCOUT_CHAT_CHARTS.",
     )
 
 

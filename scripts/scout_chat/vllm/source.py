@@ -10,10 +10,9 @@ from pathlib import Path
 from filelock import FileLock
 
 from scout_chat.core import package_index
-from scout_chat.core.download import download
 from scout_chat.core.errors import UserError
 from scout_chat.core.package_index import IndexFile
-from scout_chat.core.paths import cache, sha256
+from scout_chat.core.paths import cache
 from scout_chat.core.pins import pins
 from scout_chat.core.progress import Reporter, silent
 from scout_chat.images.store import need_disk
@@ -44,18 +43,12 @@ def folder(release: str, progress: Reporter = silent) -> Path:
 
 
 def _fetch(release: str, expected: str, archive: Path, progress: Reporter) -> None:
-    import httpx
-
     found = find(release)
-    try:
-        with httpx.Client(follow_redirects=True, timeout=60) as client:
-            download(client, found.url, archive, f"vLLM {release}", progress)
-    except httpx.HTTPError as error:
-        raise UserError(f"the source of vLLM {release} cannot be downloaded: {error}", "Run the command again.") from None
-    if (digest := sha256(archive)) != expected:
+    if found.sha256 != expected:
         raise UserError(
-            f"the source archive of vLLM {release} has the sha256 {digest}, but schema/pins.yaml has {expected}", "Do not use it. Is the index a mirror?"
+            f"the source archive of vLLM {release} has the sha256 {found.sha256}, but schema/pins.yaml has {expected}", "Do not use it. Is the index a mirror?"
         )
+    package_index.fetch(found, archive, progress)
 
 
 def _unpack(archive: Path, target: Path, progress: Reporter) -> None:
